@@ -1,0 +1,335 @@
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+
+/**
+ * `INTERCHAT_*` variables that belong to the commands which talk to a server (`list`, `send`, `listen`, `connect`).
+ * `serve` lets them pass: one shell or one compose file may set both kinds.
+ */
+export const CLIENT_VARIABLES: readonly string[] = [
+  'INTERCHAT_URL',
+  'INTERCHAT_TOKEN',
+  'INTERCHAT_NAME',
+  'INTERCHAT_JSON',
+  'INTERCHAT_TIMEOUT',
+  'INTERCHAT_QUIET',
+  'INTERCHAT_COLOR',
+  'INTERCHAT_SINCE',
+  'INTERCHAT_ONCE',
+];
+
+/** A wrong or unknown setting. Its message is one line, fit to be the last thing a failed start prints. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** What a person has to know about a setting: said by the help text, by the README's table and by a refusal. */
+interface Description {
+  /** What stands for the value in the help text. */
+  readonly value: string;
+  /** Completes "takes …". */
+  readonly takes: string;
+  readonly help: string;
+}
+
+const descriptions = z.registry<Description>();
+
+// Each setting is read from text, as flags and variables give it, so defaults are text too (`prefault`) and the help
+// shows them as one would type them.
+const settings = z.object({
+  /** The address or host name to listen on. */
+  host: z
+    .string()
+    .refine((text) => isIP(text) !== 0 || /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(text))
+    .prefault('127.0.0.1')
+    .register(descriptions, {
+      value: 'HOST',
+      takes: 'an address or a host name, without scheme, brackets or port',
+      help: 'where to listen; 0.0.0.0 or :: for all interfaces',
+    }),
+  /** The TCP port to listen on; 0 stands for any free one. */
+  port: wholeNumber(0, 65_535).prefault('8080').register(descriptions, {
+    value: 'PORT',
+    takes: 'a whole number from 0 to 65535',
+    help: 'the port to listen on; 0 = any free one, and the start says which',
+  }),
+  /** The absolute path of the data folder. */
+  data: z
+    .string()
+    .refine((text) => text !== '' && !text.includes('\0'))
+    .transform((text) => resolve(text))
+    .prefault('./data')
+    .register(descriptions, {
+      value: 'FOLDER',
+      takes: 'the path of a folder',
+      help: 'the folder that keeps clients, rooms and messages; made if it is not there',
+    }),
+  /** What keeps the log and the directory. */
+  engine: z.enum(['lmdb']).prefault('lmdb').register(descriptions, {
+    value: 'ENGINE',
+    takes: 'lmdb, the only engine there is',
+    help: 'what keeps the log: lmdb, embedded in the process',
+  }),
+  /** What tokens and cursors are signed with. Undefined: the data folder keeps one. Never print or log it. */
+  secret: z.string().min(32).optional().register(descriptions, {
+    value: 'SECRET',
+    takes: 'at least 32 characters',
+    help: 'what tokens and cursors are signed with, better given as a variable; unless set, the data folder keeps one',
+  }),
+  /** How long a client without a stream stays, in seconds; may have a fraction. */
+  grace: seconds(0, 604_800).prefault('60').register(descriptions, {
+    value: 'SECONDS',
+    takes: 'seconds from 0 to 604800',
+    help: 'how long a client without a stream stays, with its mailbox',
+  }),
+  /** The time between two heartbeats of a stream, in seconds; may have a fraction. */
+  heartbeat: seconds(0.1, 3_600).prefault('15').register(descriptions, {
+    value: 'SECONDS',
+    takes: 'seconds from 0.1 to 3600',
+    help: 'the time between two heartbeats of a stream',
+  }),
+  /** The largest request body, in bytes. */
+  maxBody: wholeNumber(1_024, 16_777_216).prefault('65536').register(descriptions, {
+    value: 'BYTES',
+    takes: 'a whole number of bytes from 1024 to 16777216',
+    help: 'the largest body of a request',
+  }),
+  /** How many bytes may wait for a stream that does not read before it is cut off. */
+  slowLimit: wholeNumber(1_024, 1_073_741_824).prefault('1048576').register(descriptions, {
+    value: 'BYTES',
+    takes: 'a whole number of bytes from 1024 to 1073741824',
+    help: 'how much may wait for a stream that does not read before it is cut off',
+  }),
+  /** How many messages a mailbox or a room keeps. */
+  keepMessages: wholeNumber(1, 1_000_000_000).prefault('10000').register(descriptions, {
+    value: 'NUMBER',
+    takes: 'a whole number from 1 to 1000000000',
+    help: 'how many messages a mailbox or a room keeps',
+  }),
+  /** How long a mailbox or a room keeps a message, in days. */
+  keepDays: wholeNumber(1, 36_500).prefault('7').register(descriptions, {
+    value: 'DAYS',
+    takes: 'a whole number of days from 1 to 36500',
+    help: 'how long a mailbox or a room keeps a message',
+  }),
+  /** Requests a second that one address not on loopback may make; 0 stands for no limit. */
+  rateLimit: wholeNumber(0, 1_000_000).prefault('100').register(descriptions, {
+    value: 'NUMBER',
+    takes: 'a whole number from 0 to 1000000',
+    help: 'requests a second for each address that is not on loopback; 0 = no limit',
+  }),
+  /** The proxies whose `X-Forwarded-For` counts: addresses, CIDR ranges or the names Fastify's `trustProxy` takes. */
+  trustProxy: list(proxy).prefault('').register(descriptions, {
+    value: 'LIST',
+    takes: 'addresses and CIDR ranges with commas between them, or loopback, linklocal, uniquelocal',
+    help: 'the proxies whose X-Forwarded-For counts, such as 10.0.0.0/8,loopback; none unless set',
+  }),
+  /** The foreign origins whose pages may use the server, each as a browser's `Origin` header spells it. */
+  corsOrigins: list(origin).prefault('').register(descriptions, {
+    value: 'LIST',
+    takes: 'exact origins with commas between them, scheme://host[:port] each, without path or wildcard',
+    help: 'other origins whose pages may use the server, such as https://app.example',
+  }),
+  /** The least severe lines the log shows. */
+  logLevel: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .prefault('info')
+    .register(descriptions, {
+      value: 'LEVEL',
+      takes: 'trace, debug, info, warn, error, fatal or silent',
+      help: 'the least severe lines the log shows, from trace to fatal; or silent',
+    }),
+});
+
+/** The settings of `interchat serve`, checked. */
+export type Config = Readonly<z.output<typeof settings>>;
+
+type Key = keyof Config;
+
+/** A setting as given, before it is checked. */
+interface Given {
+  readonly text: string;
+  /** The flag or the variable it came from, named in a refusal. */
+  readonly source: string;
+}
+
+const keys = settings.keyof().options;
+const flags = new Map(keys.map((key) => [flagName(key), key]));
+const variables = new Map(keys.map((key) => [variableName(key), key]));
+
+/**
+ * Reads the settings of `interchat serve`: flags, then `INTERCHAT_*` variables, then defaults. An empty variable is as
+ * good as none; of a flag given twice, the last counts.
+ *
+ * @param args what follows `serve` on the command line
+ * @throws ConfigError for a setting that is unknown or out of range
+ */
+export function readConfig(args: string[], env: NodeJS.ProcessEnv): Config {
+  const given = new Map([...fromVariables(env), ...fromFlags(args)]);
+  const parsed = settings.safeParse(Object.fromEntries([...given].map(([key, { text }]) => [key, text])), {
+    reportInput: true,
+  });
+  if (parsed.success) return parsed.data;
+
+  const issue = parsed.error.issues[0];
+  const key = settings.keyof().parse(issue?.path[0]);
+  const source = given.get(key)?.source ?? key;
+  // A secret in a terminal or a log is no secret any more.
+  const value = key === 'secret' ? 'the value given' : quote(String(issue?.input));
+  throw new ConfigError(`${source}: ${value} is not accepted, it takes ${describe(key).takes}.`);
+}
+
+/** The help text of `interchat serve`, without a line break at its end. */
+export function configHelp(): string {
+  const left = keys.map((key) => `  --${flagName(key)} ${describe(key).value}`);
+  const width = Math.max(...left.map((text) => text.length)) + 2;
+  return [
+    'Usage: interchat serve [--NAME VALUE]…',
+    '',
+    'Starts the server. Each setting is a flag or a variable: --max-body is INTERCHAT_MAX_BODY.',
+    'Flags come before variables, variables before defaults, which stand in brackets.',
+    '',
+    ...keys.map((key, at) => {
+      const preset = defaultOf(key);
+      return `${left[at]?.padEnd(width)}${describe(key).help}${preset === '' ? '' : ` [${preset}]`}`;
+    }),
+  ].join('\n');
+}
+
+/** The settings as the lines of a Markdown table: flag, variable, default, meaning. */
+export function configTable(): string {
+  const rows = keys.map((key) => {
+    const preset = defaultOf(key);
+    return `| \`--${flagName(key)}\` | \`${variableName(key)}\` | ${preset === '' ? '' : `\`${preset}\``} | ${describe(key).help} |`;
+  });
+  return ['| flag | variable | default | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+function* fromFlags(args: string[]): Generator<[Key, Given]> {
+  const options = Object.fromEntries([...flags.keys()].map((name) => [name, { type: 'string' as const }]));
+  // Not `strict`: its errors name neither what is accepted nor the nearest flag. The tokens tell everything it checks.
+  for (const token of parseArgs({ args, options, strict: false, tokens: true }).tokens) {
+    if (token.kind === 'option-terminator') continue;
+    if (token.kind === 'positional') {
+      throw new ConfigError(`Unexpected argument ${quote(token.value)}: interchat serve takes flags alone.`);
+    }
+    const key = flags.get(token.name);
+    if (key === undefined || !token.rawName.startsWith('--')) {
+      throw new ConfigError(
+        `Unknown flag ${token.rawName}${suggestion(`--${token.name}`, [...flags.keys()].map(dashed))}`,
+      );
+    }
+    // `--data --port 80` is a forgotten value, not a folder with the name "--port".
+    if (token.value === undefined || (!token.inlineValue && token.value.startsWith('--'))) {
+      throw new ConfigError(`${token.rawName} needs a value, it takes ${describe(key).takes}.`);
+    }
+    yield [key, { text: token.value, source: token.rawName }];
+  }
+}
+
+function* fromVariables(env: NodeJS.ProcessEnv): Generator<[Key, Given]> {
+  for (const [name, text] of Object.entries(env)) {
+    if (!name.startsWith('INTERCHAT_') || text === undefined || text === '' || CLIENT_VARIABLES.includes(name))
+      continue;
+    const key = variables.get(name);
+    if (key === undefined) throw new ConfigError(`Unknown variable ${name}${suggestion(name, [...variables.keys()])}`);
+    yield [key, { text, source: name }];
+  }
+}
+
+function describe(key: Key): Description {
+  const description = descriptions.get(settings.shape[key]);
+  if (description === undefined) throw new Error(`The setting ${key} is not described.`);
+  return description;
+}
+
+/** The default as one would type it; empty where there is none. */
+function defaultOf(key: Key): string {
+  const schema = settings.shape[key];
+  return schema instanceof z.ZodPrefault ? String(schema.def.defaultValue) : '';
+}
+
+function flagName(key: Key): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function variableName(key: Key): string {
+  return `INTERCHAT_${flagName(key).replaceAll('-', '_').toUpperCase()}`;
+}
+
+function dashed(name: string): string {
+  return `--${name}`;
+}
+
+/** Text from outside in quotes: on one line and not without end. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text);
+}
+
+function wholeNumber(least: number, most: number) {
+  return z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(least).max(most));
+}
+
+function seconds(least: number, most: number) {
+  return z
+    .string()
+    .regex(/^\d+(\.\d+)?$/)
+    .transform(Number)
+    .pipe(z.number().min(least).max(most));
+}
+
+/** Items with commas between them. `read` gives an item in its usual form, or undefined if it is wrong. */
+function list(read: (item: string) => string | undefined) {
+  return z.string().transform((text, context) => {
+    const items = text.split(',').map((item) => item.trim());
+    return items
+      .filter((item) => item !== '')
+      .map((item) => {
+        const usual = read(item);
+        if (usual === undefined) context.addIssue({ code: 'custom', input: item });
+        return usual ?? '';
+      });
+  });
+}
+
+function proxy(item: string): string | undefined {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(item)) return item;
+  const [address = '', prefix, ...rest] = item.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return undefined;
+  if (prefix === undefined) return item;
+  // A prefix of 0 would be everybody: whoever sends X-Forwarded-For could then choose its own address.
+  const bits = /^\d{1,3}$/.test(prefix) ? Number(prefix) : 0;
+  return bits >= 1 && bits <= (version === 4 ? 32 : 128) ? item : undefined;
+}
+
+/** An origin as a browser sends it: in small letters, without the scheme's own port (RFC 6454, section 6.2). */
+function origin(item: string): string | undefined {
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^/?#@*\s]+$/i.test(item) || !URL.canParse(item)) return undefined;
+  const { protocol, host } = new URL(item);
+  return `${protocol}//${host}`;
+}
+
+/** Ends a refusal of a name: with the one that was probably meant, if one is near. */
+function suggestion(name: string, known: string[]): string {
+  const [nearest] = known
+    .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
+    .sort((a, b) => a.distance - b.distance);
+  const near = nearest !== undefined && nearest.distance <= 3;
+  return `${near ? `: did you mean ${nearest.candidate}?` : '.'} See interchat serve --help.`;
+}
+
+/** How many letters have to be put in, left out or changed to make `a` into `b` (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,179 @@
+import { resolve } from 'node:path';
+import t from 'tap';
+import { CLIENT_VARIABLES, ConfigError, configHelp, configTable, readConfig } from '../src/config.js';
+
+/** The one line with which these settings are refused. */
+function refusal(args: string[], env: NodeJS.ProcessEnv = {}): string {
+  try {
+    readConfig(args, env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  return 'accepted';
+}
+
+void t.test('without settings, the defaults of the contract', async (t) => {
+  t.strictSame(readConfig([], {}), {
+    host: '127.0.0.1',
+    port: 8080,
+    data: resolve('data'),
+    engine: 'lmdb',
+    grace: 60,
+    heartbeat: 15,
+    maxBody: 64 * 1024,
+    slowLimit: 1024 * 1024,
+    keepMessages: 10_000,
+    keepDays: 7,
+    rateLimit: 100,
+    trustProxy: [],
+    corsOrigins: [],
+    logLevel: 'info',
+  });
+});
+
+void t.test('flags come before variables, variables before defaults', async (t) => {
+  const config = readConfig(['--port', '1', '--max-body=2048'], {
+    INTERCHAT_PORT: '2',
+    INTERCHAT_KEEP_DAYS: '3',
+    PORT: '4',
+  });
+  t.match(config, { port: 1, maxBody: 2048, keepDays: 3, host: '127.0.0.1' });
+});
+
+void t.test('a flag can empty a list that a variable fills', async (t) => {
+  t.strictSame(readConfig(['--cors-origins='], { INTERCHAT_CORS_ORIGINS: 'https://app.example' }).corsOrigins, []);
+});
+
+void t.test('an empty variable is as good as none', async (t) => {
+  t.match(readConfig([], { INTERCHAT_PORT: '', INTERCHAT_SECRET: '', INTERCHAT_NO_SUCH: '' }), { port: 8080 });
+});
+
+void t.test('of a flag given twice, the last counts', async (t) => {
+  t.equal(readConfig(['--port=1', '--port=2'], {}).port, 2);
+});
+
+void t.test('the variables of the client commands may be set', async (t) => {
+  t.equal(refusal([], Object.fromEntries(CLIENT_VARIABLES.map((name) => [name, 'x']))), 'accepted');
+});
+
+void t.test('every setting takes a value within its range', async (t) => {
+  const secret = 's'.repeat(32);
+  const taken: [string, string, unknown][] = [
+    ['host', '::1', '::1'],
+    ['host', 'chat.example', 'chat.example'],
+    ['port', '0', 0],
+    ['port', '65535', 65_535],
+    ['data', '/srv/chat', '/srv/chat'],
+    ['secret', secret, secret],
+    ['grace', '0', 0],
+    ['grace', '0.25', 0.25],
+    ['heartbeat', '0.5', 0.5],
+    ['max-body', '1024', 1024],
+    ['slow-limit', '65536', 65_536],
+    ['keep-messages', '1', 1],
+    ['keep-days', '365', 365],
+    ['rate-limit', '0', 0],
+    ['log-level', 'silent', 'silent'],
+    ['trust-proxy', 'loopback, 10.0.0.1,10.0.0.0/8,fd00::/8', ['loopback', '10.0.0.1', '10.0.0.0/8', 'fd00::/8']],
+    ['cors-origins', 'https://a.example,http://b.example:3000', ['https://a.example', 'http://b.example:3000']],
+    ['cors-origins', 'HTTPS://A.example:443', ['https://a.example']],
+    ['cors-origins', 'chrome-extension://abcdef', ['chrome-extension://abcdef']],
+  ];
+  for (const [name, text, value] of taken) {
+    const key = name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+    t.match(readConfig([`--${name}`, text], {}), { [key]: value }, `--${name} ${text}`);
+  }
+});
+
+void t.test('a wrong value is refused in one line that names the flag, the value and what is accepted', async (t) => {
+  const refused: [string, string, RegExp][] = [
+    ['host', 'http://a.example', /an address or a host name/],
+    ['host', 'a.example:80', /an address or a host name/],
+    ['port', '65536', /a whole number from 0 to 65535/],
+    ['port', '-1', /a whole number from 0 to 65535/],
+    ['port', '80.5', /a whole number/],
+    ['port', '0x50', /a whole number/],
+    ['port', '', /a whole number/],
+    ['data', '', /the path of a folder/],
+    ['engine', 'redis', /lmdb/],
+    ['grace', '-1', /seconds from 0/],
+    ['grace', '1m', /seconds from 0/],
+    ['heartbeat', '0', /seconds from/],
+    ['heartbeat', '3601', /seconds from/],
+    ['max-body', '1023', /bytes from 1024/],
+    ['max-body', '64k', /bytes from 1024/],
+    ['slow-limit', '0', /bytes from 1024/],
+    ['keep-messages', '0', /a whole number from 1/],
+    ['keep-days', '0', /days from 1/],
+    ['rate-limit', 'none', /a whole number from 0/],
+    ['trust-proxy', 'true', /addresses and CIDR ranges/],
+    ['trust-proxy', '10.0.0.0/33', /addresses and CIDR ranges/],
+    ['trust-proxy', '0.0.0.0/0', /addresses and CIDR ranges/],
+    ['trust-proxy', '10.0.0.0/8/8', /addresses and CIDR ranges/],
+    ['cors-origins', '*', /exact origins/],
+    ['cors-origins', 'https://*.example', /exact origins/],
+    ['cors-origins', 'https://a.example/', /without path/],
+    ['cors-origins', 'https://me@a.example', /exact origins/],
+    ['cors-origins', 'a.example', /scheme:\/\/host/],
+    ['cors-origins', 'null', /scheme:\/\/host/],
+    ['log-level', 'loud', /trace, debug, info/],
+  ];
+  for (const [name, text, accepted] of refused) {
+    const line = refusal([`--${name}=${text}`]);
+    t.match(line, accepted, `--${name}=${text}`);
+    t.ok(line.startsWith(`--${name}: ${JSON.stringify(text)} `), line);
+  }
+});
+
+void t.test('of a list, the wrong item is named', async (t) => {
+  t.match(refusal(['--cors-origins', 'https://a.example,b.example']), /^--cors-origins: "b\.example" /);
+});
+
+void t.test('a wrong variable is refused by its own name', async (t) => {
+  t.match(refusal([], { INTERCHAT_PORT: 'x' }), /^INTERCHAT_PORT: "x" is not accepted/);
+});
+
+void t.test('a refusal stays on one line, whatever was given', async (t) => {
+  const line = refusal([], { INTERCHAT_PORT: `1\n${'9'.repeat(1_000)}` });
+  t.notMatch(line, /\n/);
+  t.ok(line.length < 200, line);
+});
+
+void t.test('a secret that is too short is refused without being told', async (t) => {
+  for (const line of [refusal(['--secret', 'hunter2']), refusal([], { INTERCHAT_SECRET: 'hunter2' })]) {
+    t.match(line, /at least 32 characters/);
+    t.notMatch(line, /hunter2/);
+  }
+});
+
+void t.test('an unknown flag is refused with the nearest name', async (t) => {
+  t.match(refusal(['--prot', '1']), /^Unknown flag --prot: did you mean --port\?/);
+  t.match(refusal(['--keep-day=1']), /did you mean --keep-days\?/);
+  t.match(refusal(['--something-else']), /^Unknown flag --something-else\. See/);
+  t.match(refusal(['--__proto__=1']), /^Unknown flag/);
+  t.match(refusal(['-x']), /^Unknown flag -x/);
+});
+
+void t.test('an unknown variable is refused with the nearest name', async (t) => {
+  t.match(refusal([], { INTERCHAT_PROT: '1' }), /^Unknown variable INTERCHAT_PROT: did you mean INTERCHAT_PORT\?/);
+});
+
+void t.test('a flag without its value is refused', async (t) => {
+  t.match(refusal(['--port']), /^--port needs a value/);
+  t.match(refusal(['--data', '--port', '80']), /^--data needs a value/);
+});
+
+void t.test('what is no flag is refused', async (t) => {
+  t.match(refusal(['8080']), /^Unexpected argument "8080"/);
+  t.match(refusal(['--', '--port=1']), /^Unexpected argument "--port=1"/);
+});
+
+void t.test('the help text and the table tell every setting with its default', async (t) => {
+  t.match(configHelp(), /--port PORT .*\[8080\]/);
+  t.match(configHelp(), /--secret SECRET /);
+  t.match(configTable(), /\| `--max-body` \| `INTERCHAT_MAX_BODY` \| `65536` \| /);
+  const settings = configHelp().match(/^ {2}--/gm)?.length;
+  t.equal(settings, 15);
+  t.equal(configTable().split('\n').length, 15 + 2);
+});
