@@ -146,6 +146,9 @@ export interface Directory {
    */
   allocate(series: string): Promise<number>;
 
+  /** The last number of a series that was handed out by any process, 0 when none was: what is above it never existed. */
+  allocated(series: string): Promise<number>;
+
   get(key: string): Promise<DirectoryRecord | undefined>;
 
   /**

@@ -1,0 +1,82 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Seq } from '../engine/engine.js';
+import { asClientIndex, type ClientIndex } from './client-index.js';
+
+/** How far a stream has read, and whose it is. */
+export interface Cursor {
+  readonly index: ClientIndex;
+  readonly seq: Seq;
+}
+
+const TOKEN = /^ict_([1-9]\d{0,15})_([A-Za-z0-9_-]{43})$/;
+const CURSOR = /^(0|[1-9]\d{0,15})\.([1-9]\d{0,15})\.([A-Za-z0-9_-]{22})$/;
+
+/**
+ * Makes and checks the two things by which a client proves who it is. Both carry a MAC over the index under keys derived
+ * from the secret and the epoch of the log: an index is unique within one log only, and the tokens of an earlier log must
+ * not open the mailboxes of the next one.
+ *
+ * A token is `ict_INDEX_MAC`. A cursor is `SEQ.INDEX.MAC`, whose MAC does not cover SEQ: a client may read its own mailbox
+ * from wherever it likes, so there is nothing to forge, and what follows SEQ is the same in every cursor of a client. That
+ * lets a stream put `id:` on each event without computing anything.
+ */
+export class Credentials {
+  readonly #tokenKey: Buffer;
+  readonly #cursorKey: Buffer;
+
+  /**
+   * @param secret whoever knows it can be any client; at least 32 characters or bytes
+   * @param epoch of the log whose clients these are
+   */
+  constructor(secret: string | Buffer, epoch: string) {
+    this.#tokenKey = derive(secret, `interchat token ${epoch}`);
+    this.#cursorKey = derive(secret, `interchat cursor ${epoch}`);
+  }
+
+  token(index: ClientIndex): string {
+    return `ict_${index}_${mac(this.#tokenKey, index).toString('base64url')}`;
+  }
+
+  /** Whose token it is; undefined when it is not genuine. */
+  verifyToken(token: string): ClientIndex | undefined {
+    const match = TOKEN.exec(token);
+    return match ? genuine(this.#tokenKey, match[1], match[2]) : undefined;
+  }
+
+  cursor(index: ClientIndex, seq: Seq): string {
+    return `${seq}${this.cursorSuffix(index)}`;
+  }
+
+  /** What follows the sequence number in every cursor of this client. */
+  cursorSuffix(index: ClientIndex): string {
+    return `.${index}.${mac(this.#cursorKey, index).subarray(0, 16).toString('base64url')}`;
+  }
+
+  /** What the cursor says; undefined when it is not genuine. */
+  verifyCursor(cursor: string): Cursor | undefined {
+    const match = CURSOR.exec(cursor);
+    if (!match) return undefined;
+    const seq = Number(match[1]);
+    const index = genuine(this.#cursorKey, match[2], match[3]);
+    return index !== undefined && Number.isSafeInteger(seq) ? { index, seq: seq as Seq } : undefined;
+  }
+}
+
+function derive(secret: string | Buffer, purpose: string): Buffer {
+  return createHmac('sha256', secret).update(purpose).digest();
+}
+
+function mac(key: Buffer, index: ClientIndex): Buffer {
+  return createHmac('sha256', key).update(String(index)).digest();
+}
+
+/** Compares in constant time: how long it takes must not tell how much of a guess was right. */
+function genuine(key: Buffer, digits = '', encoded = ''): ClientIndex | undefined {
+  const index = asClientIndex(Number(digits));
+  if (index === undefined) return undefined;
+  const given = Buffer.from(encoded, 'base64url');
+  const expected = mac(key, index).subarray(0, given.length);
+  // A base64url text of this length has bits to spare at its end; one that differs only there is another text.
+  if (given.toString('base64url') !== encoded) return undefined;
+  return timingSafeEqual(given, expected) ? index : undefined;
+}

@@ -1,0 +1,69 @@
+import type { ClientIndex } from './client-index.js';
+
+/** What the hub refuses to do, and why. `code` is what clients of the API may rely on; the message says what to do. */
+export abstract class HubError extends Error {
+  abstract readonly code: string;
+}
+
+/** Nobody was ever given this index. */
+export class NoSuchClient extends HubError {
+  readonly code = 'no-such-client';
+  constructor(readonly index: ClientIndex) {
+    super(`There has never been a client ${index}. GET /clients lists those there are.`);
+  }
+}
+
+/** The client of this index has left; nobody else will ever have it. */
+export class ClientGone extends HubError {
+  readonly code = 'client-gone';
+  constructor(readonly index: ClientIndex) {
+    super(`Client ${index} has left, and its index is not handed out again. GET /clients lists those there are.`);
+  }
+}
+
+/** No such message is kept: it never was, it expired, or it was trimmed. */
+export class NoSuchMessage extends HubError {
+  readonly code = 'not-found';
+  constructor() {
+    super('No such message is kept here: it may have expired, or been trimmed as one of the oldest.');
+  }
+}
+
+/** What was presented as a token proves nothing. */
+export class Unauthorized extends HubError {
+  readonly code = 'unauthorized';
+}
+
+/** The token is genuine but belongs to somebody who may not do this. */
+export class Forbidden extends HubError {
+  readonly code = 'forbidden';
+}
+
+/** The client has as many streams open as one may have. */
+export class TooManyStreams extends HubError {
+  readonly code = 'too-many-requests';
+  constructor(readonly most: number) {
+    super(
+      `This client has ${most} streams open, which is the most there may be. Close one, or connect without a token.`,
+    );
+  }
+}
+
+/** Asked for something that can be understood but not done as it is. */
+export class InvalidRequest extends HubError {
+  readonly code = 'invalid-request';
+  constructor(
+    readonly path: string,
+    readonly reason: string,
+  ) {
+    super(reason);
+  }
+}
+
+/** The server is about to stop. */
+export class Draining extends HubError {
+  readonly code = 'unavailable';
+  constructor() {
+    super('The server is stopping. Try again in a moment: it, or the one that takes its place, will know you.');
+  }
+}

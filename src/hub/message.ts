@@ -1,0 +1,67 @@
+import type { Seq } from '../engine/engine.js';
+import type { ClientIndex } from './client-index.js';
+import { InvalidRequest } from './errors.js';
+
+/** Who sent a message, by the name it had then. */
+export interface Sender {
+  readonly index: ClientIndex;
+  readonly name: string | null;
+}
+
+/** What a sender hands over: a text, or any JSON value as data, or both. */
+export interface Content {
+  readonly text?: string;
+  readonly data?: unknown;
+}
+
+/** Everything of a message but its id, which is its place in the log and so known only afterwards. */
+export interface Envelope extends Content {
+  readonly from: Sender | null;
+  readonly to: { readonly client: ClientIndex };
+  /** Milliseconds since 1970. */
+  readonly sentAt: number;
+  readonly expiresAt?: number;
+}
+
+/** Deeper than any real document, and far from where recursion over it would exhaust the stack. */
+const DEEPEST = 128;
+
+/** Line ends to some readers of lines, though not to JSON or SSE; escaped, they are line ends to nobody. */
+const LINE_SEPARATORS = /[\u0085\u2028\u2029]/g;
+
+/**
+ * A message as it is kept in the log: the JSON object that readers get, but for its `id`. No line end of any kind is left
+ * in it, so it fits on one line of any stream.
+ * @throws InvalidRequest when `data` is something JSON cannot carry
+ */
+export function encodeEnvelope(envelope: Envelope): string {
+  if (envelope.data !== undefined) assertJson(envelope.data);
+  const json = JSON.stringify({
+    from: envelope.from,
+    to: envelope.to,
+    text: envelope.text,
+    data: envelope.data,
+    sentAt: new Date(envelope.sentAt).toISOString(),
+    expiresAt: envelope.expiresAt === undefined ? undefined : new Date(envelope.expiresAt).toISOString(),
+  });
+  return json.replace(LINE_SEPARATORS, escape);
+}
+
+/** The message as JSON text: the id put in front of what the log keeps. `null` where it was never stored. */
+export function messageJson(seq: Seq | null, body: string): string {
+  return `{"id":${seq === null ? 'null' : `"${seq}"`},${body.slice(1)}`;
+}
+
+function escape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** Refuses what would not come back as it went in: a number too large for a double, a nesting nobody can walk. */
+function assertJson(value: unknown, depth = 0): void {
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new InvalidRequest('data', 'data has a number that is too large to be kept; send it as a string.');
+  }
+  if (typeof value !== 'object' || value === null) return;
+  if (depth >= DEEPEST) throw new InvalidRequest('data', `data is nested more than ${DEEPEST} levels deep.`);
+  for (const part of Object.values(value)) assertJson(part, depth + 1);
+}

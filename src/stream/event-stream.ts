@@ -1,0 +1,177 @@
+import type { Writable } from 'node:stream';
+import type { Seq } from '../engine/engine.js';
+import type { Delivery } from '../hub/feeds.js';
+import type { CloseReason, Stream } from '../hub/hub.js';
+import type { Format } from './format.js';
+import type { Heartbeat } from './heartbeat.js';
+
+/** What streams tell to whoever counts. */
+export interface StreamObserver {
+  /** Messages were handed to the socket; `seconds` since the oldest of them was committed, null when none came live. */
+  delivered(count: number, seconds: number | null): void;
+  closed(reason: CloseReason | 'gone'): void;
+}
+
+export interface EventStreamOptions {
+  readonly format: Format;
+  /** See Credentials.cursorSuffix. */
+  readonly cursorSuffix: string;
+  /** A stream that has more bytes than this waiting is cut off. */
+  readonly slowLimit: number;
+  readonly heartbeat: Heartbeat;
+  readonly observer: StreamObserver;
+}
+
+/** What comes as a `welcome`, but for what the stream knows itself. */
+export interface Welcome {
+  readonly json: string;
+  readonly cursor: string;
+}
+
+/** Milliseconds after which an EventSource tries again, said at the start; and the span over which a shutdown spreads them. */
+const RETRY = 1000;
+const RETRY_AFTER_SHUTDOWN = { least: 1000, most: 5000 };
+
+/** So much may wait in the queue before more is read from the log for it. */
+const READ_AHEAD = 64 * 1024;
+
+/** A stream that takes nothing for so many heartbeats is as good as cut. */
+const STALLED_BEATS = 4;
+
+/** For so long a stream that was closed may still take what waits for it. Milliseconds. */
+const LINGER = 2000;
+
+/**
+ * One open connection as the hub's streams see it: queues what is delivered and writes it once a turn, in one piece. The
+ * bytes of a message are shared with all other streams of its topic.
+ */
+export class EventStream implements Stream {
+  #queue: Buffer[] = [];
+  #queued = 0;
+  #deliveries = 0;
+  #oldest: number | null = null;
+  #closed = false;
+  #stalled = 0;
+  readonly #tail: Buffer;
+  readonly #leaveHeartbeat: () => void;
+
+  constructor(
+    private readonly out: Writable,
+    private readonly options: EventStreamOptions,
+  ) {
+    this.#tail = options.format.tail(options.cursorSuffix);
+    this.#leaveHeartbeat = options.heartbeat.join(this);
+    out.once('close', () => this.#end('gone'));
+    // A reset by the peer is an ordinary end, told by 'close'.
+    out.on('error', () => undefined);
+  }
+
+  welcome({ json, cursor }: Welcome): void {
+    this.#push(this.options.format.event('welcome', json, { id: cursor, retry: RETRY }));
+  }
+
+  deliver(delivery: Delivery): void {
+    if (this.#closed) return;
+    if (this.#waiting() > this.options.slowLimit) return this.close('slow-consumer');
+    this.#push(this.options.format.message(delivery));
+    if (delivery.seq !== null) this.#push(this.#tail);
+    this.#deliveries++;
+    this.#oldest ??= delivery.committedAt;
+  }
+
+  gap(after: Seq, oldest: Seq | null): void {
+    const data = JSON.stringify({ after: String(after), oldest: oldest === null ? null : String(oldest) });
+    this.#push(this.options.format.event('gap', data));
+  }
+
+  ready(): Promise<void> | undefined {
+    if (this.#closed || (this.#queued < READ_AHEAD && !this.out.writableNeedDrain)) return undefined;
+    this.flush();
+    if (!this.out.writableNeedDrain) return undefined;
+    return new Promise((resolve) => {
+      const done = () => {
+        this.out.off('drain', done).off('close', done);
+        resolve();
+      };
+      this.out.on('drain', done).on('close', done);
+    });
+  }
+
+  beat(): void {
+    if (this.out.writableLength === 0) {
+      this.#stalled = 0;
+      this.#push(this.options.format.heartbeat);
+    } else if (++this.#stalled >= STALLED_BEATS) {
+      this.close('slow-consumer');
+    }
+  }
+
+  close(reason: CloseReason): void {
+    if (this.#closed) return;
+    const retry = reason === 'shutdown' ? spread(RETRY_AFTER_SHUTDOWN) : undefined;
+    this.#push(this.options.format.event('bye', JSON.stringify({ reason }), { retry }));
+    this.flush();
+    this.#end(reason);
+    this.out.end();
+    const linger = setTimeout(() => this.out.destroy(), LINGER);
+    this.out.once('close', () => clearTimeout(linger));
+  }
+
+  /** Writes what is queued. Called once a turn for every stream that has something. */
+  flush(): void {
+    if (this.#queue.length === 0) return;
+    const bytes = this.#queue.length === 1 ? (this.#queue[0] as Buffer) : Buffer.concat(this.#queue, this.#queued);
+    this.#queue = [];
+    this.#queued = 0;
+    this.out.write(bytes);
+    if (this.#deliveries === 0) return;
+    const seconds = this.#oldest === null ? null : (performance.now() - this.#oldest) / 1000;
+    this.options.observer.delivered(this.#deliveries, seconds);
+    this.#deliveries = 0;
+    this.#oldest = null;
+  }
+
+  #push(bytes: Buffer): void {
+    if (this.#closed) return;
+    if (this.#queue.length === 0) flushThisTurn(this);
+    this.#queue.push(bytes);
+    this.#queued += bytes.length;
+  }
+
+  #waiting(): number {
+    return this.#queued + this.out.writableLength;
+  }
+
+  #end(reason: CloseReason | 'gone'): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#queue = [];
+    this.#queued = 0;
+    this.#leaveHeartbeat();
+    this.options.observer.closed(reason);
+  }
+}
+
+let unflushed: EventStream[] = [];
+
+/** One microtask for all streams that get something in this turn, however many events that is for each. */
+function flushThisTurn(stream: EventStream): void {
+  if (unflushed.length === 0) queueMicrotask(flushAll);
+  unflushed.push(stream);
+}
+
+function flushAll(): void {
+  const streams = unflushed;
+  unflushed = [];
+  for (const stream of streams) stream.flush();
+}
+
+/** At random, so that thousands do not return at once. */
+function spread({ least, most }: { least: number; most: number }): number {
+  return Math.round(least + Math.random() * (most - least));
+}
+
+/** What a server that is stopping says to an EventSource, which would give up for good on an error: come back, to the next one. */
+export function turnedAway(format: Format): Buffer {
+  return format.event('bye', JSON.stringify({ reason: 'shutdown' }), { retry: spread(RETRY_AFTER_SHUTDOWN) });
+}

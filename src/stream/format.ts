@@ -1,0 +1,77 @@
+import type { Delivery } from '../hub/feeds.js';
+import { messageJson } from '../hub/message.js';
+
+/** The ids and names of the events that are not messages. */
+export type EventName = 'welcome' | 'gap' | 'bye';
+
+/**
+ * How events become bytes. All data given to it is JSON on one line, which is what keeps anything that anybody sends from
+ * beginning a new line, field or event.
+ */
+export interface Format {
+  readonly contentType: string;
+  /** An event that is not a message. `id` is a cursor; `retry` in milliseconds is said where the format can. */
+  event(name: EventName, data: string, options?: { readonly id?: string; readonly retry?: number }): Buffer;
+  /**
+   * A message, up to and with its sequence number: the same bytes for every stream, so made once for all of them. What
+   * {@link tail} gives must follow, except after a message that was relayed, which has no place and ends here.
+   */
+  message(delivery: Delivery): Buffer;
+  /** What ends each message of one stream: the rest of its cursor. */
+  tail(cursorSuffix: string): Buffer;
+  /** Says that the link is alive. */
+  readonly heartbeat: Buffer;
+}
+
+/** Server-Sent Events (WHATWG HTML, section 9.2). */
+export const sse: Format = {
+  contentType: 'text/event-stream',
+
+  event(name, data, { id, retry } = {}) {
+    const lines = [];
+    if (retry !== undefined) lines.push(`retry: ${retry}`);
+    lines.push(`event: ${name}`);
+    if (id !== undefined) lines.push(`id: ${id}`);
+    lines.push(`data: ${data}`, '', '');
+    return Buffer.from(lines.join('\n'));
+  },
+
+  message(delivery) {
+    const { seq } = delivery;
+    return (delivery.frames.sse ??= Buffer.from(
+      `data: ${messageJson(seq, textOf(delivery))}\n${seq === null ? '\n' : `id: ${seq}`}`,
+    ));
+  },
+
+  tail(cursorSuffix) {
+    return Buffer.from(`${cursorSuffix}\n\n`);
+  },
+
+  heartbeat: Buffer.from(':\n\n'),
+};
+
+/** One JSON object a line: the same events for those who would rather read lines than parse SSE. */
+export const ndjson: Format = {
+  contentType: 'application/x-ndjson',
+
+  event(name, data, { id } = {}) {
+    return Buffer.from(`{"event":"${name}","id":${id === undefined ? 'null' : `"${id}"`},"data":${data}}\n`);
+  },
+
+  message(delivery) {
+    const { seq } = delivery;
+    const data = `{"event":"message","data":${messageJson(seq, textOf(delivery))},"id":`;
+    return (delivery.frames.ndjson ??= Buffer.from(`${data}${seq === null ? 'null}\n' : `"${seq}`}`));
+  },
+
+  tail(cursorSuffix) {
+    return Buffer.from(`${cursorSuffix}"}\n`);
+  },
+
+  // A blank line would be no JSON, and a reader of lines parses each one.
+  heartbeat: Buffer.from('{"event":"heartbeat","id":null,"data":null}\n'),
+};
+
+function textOf({ body }: Delivery): string {
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
+}
