@@ -1,0 +1,32 @@
+/**
+ * A client of InterChat for Node: `connect` for whoever receives, `InterChat` for whoever only lists and sends.
+ * @module interchat/client
+ */
+export { Client, type ClientEvents, connect, type ConnectOptions, type Disconnection } from './client.js';
+export {
+  ClientGone,
+  type InputError,
+  InterChatError,
+  type Problem,
+  ProblemError,
+  UnexpectedAnswer,
+  Unreachable,
+} from './errors.js';
+export { type CallOptions, InterChat, type InterChatOptions } from './interchat.js';
+export type {
+  Bye,
+  ClientInfo,
+  Content,
+  Destination,
+  Gap,
+  Joined,
+  ListQuery,
+  Message,
+  MessagePage,
+  Page,
+  ReadQuery,
+  Sent,
+  Status,
+  Welcome,
+} from './resources.js';
+export type { TransportOptions } from './transport.js';

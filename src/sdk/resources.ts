@@ -1,0 +1,119 @@
+/**
+ * What the API sends and takes, as its contract (openapi/openapi.yaml) has it. Times are RFC 3339 in UTC, durations are
+ * in seconds.
+ */
+
+/** A client as others see it. */
+export interface ClientInfo {
+  /** A positive integer, never handed out twice. */
+  readonly index: number;
+  readonly name: string | null;
+  readonly status: Status;
+  /** The number of its newest open stream; null while it is away. */
+  readonly socket: number | null;
+  /** How many streams it has open. */
+  readonly streams: number;
+  readonly connectedAt: string;
+  readonly lastSeenAt: string;
+  readonly rooms: readonly string[];
+}
+
+export type Status = 'online' | 'away';
+
+/** One page of `GET /clients`, by index. */
+export interface Page {
+  readonly clients: readonly ClientInfo[];
+  /** How many there are on all pages. */
+  readonly total: number;
+  /** The path of the next page; null on the last. */
+  readonly next: string | null;
+}
+
+export interface ListQuery {
+  readonly status?: Status;
+  /** Only those with exactly this name. */
+  readonly name?: string;
+  /** How many on a page: 100 unless set, 1000 at most. */
+  readonly limit?: number;
+  /** Only those with a higher index. */
+  readonly after?: number;
+}
+
+/** Who a message is for. */
+export type Destination = { readonly client: number } | { readonly room: string } | { readonly everyone: true };
+
+/** What a sender hands over: `text`, `data`, or both. */
+export interface Content {
+  /** Not empty. */
+  readonly text?: string;
+  /** Any JSON value. */
+  readonly data?: unknown;
+  /** For how many seconds it is kept; 0 = only for those connected right now. */
+  readonly ttl?: number;
+}
+
+export interface Message {
+  /** Its place in the log, a decimal number; null for a message that was never stored (`ttl: 0`). */
+  readonly id: string | null;
+  /** Null when the sender did not say who it is. */
+  readonly from: { readonly index: number; readonly name: string | null } | null;
+  readonly to: Destination;
+  readonly text?: string;
+  readonly data?: unknown;
+  readonly sentAt: string;
+  readonly expiresAt?: string;
+}
+
+/** A message as its sender gets it back. */
+export interface Sent extends Message {
+  /** How many of those addressed are online now; the others get it when they return. */
+  readonly reach: number;
+}
+
+/** A client that was just made, with the secret that proves who it is. */
+export interface Joined {
+  readonly client: ClientInfo;
+  readonly token: string;
+  readonly cursor: string;
+}
+
+/** What a stream begins with. */
+export interface Welcome extends Joined {
+  /** False where a cursor was given that the server does not know: this is a new client. */
+  readonly resumed: boolean;
+  /** The time between two heartbeats, in seconds. */
+  readonly heartbeat: number;
+  /** Query parameters the server knows nothing of. */
+  readonly ignored?: readonly string[];
+}
+
+/** Messages between these ids are no longer kept. */
+export interface Gap {
+  readonly after: string;
+  /** The oldest that is still there; null when none is. */
+  readonly oldest: string | null;
+}
+
+/** Why the server ends a stream. */
+export interface Bye {
+  readonly reason: 'shutdown' | 'left' | 'slow-consumer' | 'expired';
+}
+
+/** Which messages to read of a mailbox. */
+export interface ReadQuery {
+  /** An id or a cursor: those behind it. */
+  readonly after?: string;
+  /** An id: those in front of it. */
+  readonly before?: string;
+  readonly limit?: number;
+  /** For how many seconds to wait for a message if there is none yet: 60 at most. */
+  readonly wait?: number;
+}
+
+export interface MessagePage {
+  readonly messages: readonly Message[];
+  /** The `after` of the next reading. */
+  readonly cursor: string;
+  /** Whether messages behind `after` are no longer kept. */
+  readonly gap: boolean;
+}
