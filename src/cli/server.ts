@@ -1,0 +1,82 @@
+import type { AddressInfo } from 'node:net';
+import { pino, type Logger } from 'pino';
+import type { Config } from '../config.js';
+import type { Engine } from '../engine/engine.js';
+import { openLmdbEngine } from '../engine/lmdb/index.js';
+import { buildApp } from '../http/app.js';
+import type { App } from '../http/context.js';
+import { Metrics } from '../http/metrics.js';
+import { Hub } from '../hub/hub.js';
+import { keptSecret } from './secret.js';
+
+/** A server that listens. */
+export interface Server {
+  /** The port it listens on. */
+  readonly port: number;
+  /**
+   * Stops as a good neighbour: takes nobody new in, says goodbye to every stream, lets requests under way finish, then closes.
+   * Resolves when all of it is done, after {@link DRAIN_LIMIT} at the latest.
+   */
+  stop(): Promise<void>;
+}
+
+/** Milliseconds that requests under way have to finish once the server stops. */
+const DRAIN_LIMIT = 8_000;
+
+const DAY = 24 * 60 * 60 * 1000;
+const DEDUP_WINDOW = 10 * 60 * 1000;
+
+/**
+ * Puts the rooms of the house together by these settings, and listens.
+ * @throws EngineUnusable, or the error of listen, such as EADDRINUSE; then nothing is left open
+ */
+export async function startServer(config: Config, logger: Logger = pino({ level: 'silent' })): Promise<Server> {
+  const metrics = new Metrics();
+  const onError = (error: unknown) => logger.error({ err: error }, 'something went wrong in the background');
+  const engine = await openLmdbEngine({
+    folder: config.data,
+    retention: { maxEntries: config.keepMessages, maxAge: config.keepDays * DAY, dedupWindow: DEDUP_WINDOW },
+    onError,
+    observe: { appended: (seconds) => metrics.appended(seconds) },
+  });
+  try {
+    const secret = config.secret ?? (await keptSecret(config.data));
+    const hub = await Hub.open(engine, { secret, grace: config.grace * 1000, onError });
+    const app = await buildApp({ hub, settings: config, metrics, logger });
+    try {
+      await app.listen({ host: config.host, port: config.port, listenTextResolver: () => '' });
+    } catch (error) {
+      hub.close();
+      await app.close();
+      throw error;
+    }
+    const { port } = app.server.address() as AddressInfo;
+    return { port, stop: () => stop(app, hub, engine) };
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+async function stop(app: App, hub: Hub, engine: Engine): Promise<void> {
+  hub.drain();
+  // It still listens, so that whoever asks is told that it is not ready, until the last request is answered.
+  await idle(app, DRAIN_LIMIT);
+  app.server.closeAllConnections();
+  await app.close();
+  hub.close();
+  await engine.close();
+}
+
+/** Resolves when no connection but idle ones is left, or the time is over. */
+async function idle(app: App, milliseconds: number): Promise<void> {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end) {
+    app.server.closeIdleConnections();
+    const connections = await new Promise<number>((resolve) =>
+      app.server.getConnections((error, count) => resolve(error ? 0 : count)),
+    );
+    if (connections === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

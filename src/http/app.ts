@@ -1,0 +1,123 @@
+import accepts from '@fastify/accepts';
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import { fastify, type FastifyBaseLogger } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Hub } from '../hub/hub.js';
+import { Heartbeat } from '../stream/heartbeat.js';
+import { registerBodies } from './bodies.js';
+import { isLoopback, registerBrowserSafety } from './browser-safety.js';
+import { answerClientError } from './client-error.js';
+import type { App, Context, HttpSettings } from './context.js';
+import { registerDocs, registerOpenApi } from './documentation.js';
+import { collectMethods, completeMethods, methodNotAllowed } from './methods.js';
+import { Metrics } from './metrics.js';
+import { HttpProblem, pathOf, sendProblem, toHttpProblem } from './problem.js';
+import { addRoutes } from './routes/index.js';
+import { validatorCompiler } from './validation.js';
+
+export interface AppOptions {
+  readonly hub: Hub;
+  readonly settings: HttpSettings;
+  readonly metrics: Metrics;
+  readonly logger?: FastifyBaseLogger;
+}
+
+/** Milliseconds in which a request must have come in whole; what only trickles in is a way of holding connections. */
+const REQUEST_TIMEOUT = 30_000;
+
+/** What the app is: everything that HTTP has to do with it, ready to listen. */
+export async function buildApp({ hub, settings, metrics, logger }: AppOptions): Promise<App> {
+  const app: App = fastify({
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    bodyLimit: settings.maxBody,
+    requestTimeout: REQUEST_TIMEOUT,
+    trustProxy: settings.trustProxy.length > 0 ? [...settings.trustProxy] : false,
+    routerOptions: { maxParamLength: 256 },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => {
+      void sendProblem(request, reply, toHttpProblem(error, settings.maxBody));
+    },
+  }).withTypeProvider<ZodTypeProvider>();
+  const context: Context = { hub, metrics, settings, heartbeat: new Heartbeat(settings.heartbeat) };
+  app.addHook('onClose', () => context.heartbeat.stop());
+  metrics.observe(hub);
+
+  app.setValidatorCompiler(validatorCompiler);
+  // Answers are made by this code alone and checked against their schemas in its tests, not again for each request.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  registerErrors(app, settings);
+  app.addHook('onResponse', async (request, reply) => {
+    metrics.answered(request.method, request.routeOptions.url ?? 'none', reply.statusCode);
+    request.log.debug(
+      { method: request.method, path: pathOf(request.raw.url), status: reply.statusCode, ms: reply.elapsedTime },
+      'answered',
+    );
+  });
+
+  await registerSafety(app, settings);
+  registerBodies(app);
+  await app.register(accepts);
+  await registerOpenApi(app);
+
+  const methods = collectMethods(app);
+  addRoutes(app, context);
+  await registerDocs(app);
+  completeMethods(app, methods);
+  return app;
+}
+
+function registerErrors(app: App, { maxBody }: HttpSettings): void {
+  app.setErrorHandler((error, request, reply) => {
+    const problem = toHttpProblem(error, maxBody);
+    if (problem.status >= 500) request.log.error({ err: error, path: pathOf(request.raw.url) }, problem.message);
+    return sendProblem(request, reply, problem);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const problem = app.supportedMethods.includes(request.method)
+      ? new HttpProblem(404, 'not-found', 'There is nothing at this path. GET /docs shows what there is.')
+      : methodNotAllowed(request.method, 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS');
+    return sendProblem(request, reply, problem);
+  });
+}
+
+async function registerSafety(app: App, { corsOrigins, rateLimit: perSecond }: HttpSettings): Promise<void> {
+  registerBrowserSafety(app, corsOrigins);
+  if (perSecond > 0) {
+    await app.register(rateLimit, {
+      max: perSecond,
+      timeWindow: 1000,
+      allowList: (request) => isLoopback(request.ip),
+      errorResponseBuilder: () =>
+        new HttpProblem(
+          429,
+          'too-many-requests',
+          `More than ${perSecond} requests in a second from this address. Wait a second.`,
+        ),
+    });
+  }
+  if (corsOrigins.length > 0) {
+    await app.register(cors, {
+      origin: [...corsOrigins],
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      exposedHeaders: ['Location', 'Link', 'Retry-After', 'Idempotency-Replayed'],
+      maxAge: 600,
+    });
+  }
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        'default-src': ["'none'"],
+        'frame-ancestors': ["'none'"],
+        'base-uri': ["'none'"],
+        'form-action': ["'none'"],
+      },
+    },
+    // For whoever ends TLS in front of it to say: here nobody knows whether there is any.
+    strictTransportSecurity: false,
+    crossOriginResourcePolicy: { policy: corsOrigins.length > 0 ? 'cross-origin' : 'same-origin' },
+  });
+}

@@ -1,0 +1,33 @@
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Hub } from '../hub/hub.js';
+import type { Heartbeat } from '../stream/heartbeat.js';
+import type { Metrics } from './metrics.js';
+
+/** The settings that concern HTTP; see src/config.ts for their meaning. */
+export interface HttpSettings {
+  readonly heartbeat: number;
+  readonly maxBody: number;
+  readonly slowLimit: number;
+  readonly rateLimit: number;
+  readonly trustProxy: readonly string[];
+  readonly corsOrigins: readonly string[];
+}
+
+/** What routes work with. */
+export interface Context {
+  readonly hub: Hub;
+  readonly metrics: Metrics;
+  readonly heartbeat: Heartbeat;
+  readonly settings: HttpSettings;
+}
+
+/** The app as routes see it: what their schemas validate, their handlers get typed. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;

@@ -1,0 +1,157 @@
+import { readFile } from 'node:fs/promises';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { parse, stringify } from 'yaml';
+import type { App } from './context.js';
+import { PROBLEM_TYPE } from './problem.js';
+import { Problem } from './schemas.js';
+
+/** JSON that is put into the OpenAPI document as it is. */
+export interface Fragment {
+  readonly [key: string]: unknown;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Merged over the operation that is generated from the schema: what a schema cannot say. */
+    openapi?: Fragment;
+  }
+}
+
+const FILE = new URL('../../openapi/openapi.yaml', import.meta.url);
+const PACKAGE = new URL('../../package.json', import.meta.url);
+
+const TAGS = [
+  { name: 'Connect', description: 'Become a client and receive.' },
+  { name: 'LIST', description: 'Who there is.' },
+  { name: 'SEND', description: 'Reach one of them.' },
+  { name: 'Mailbox', description: 'Read without holding a stream.' },
+  { name: 'Self', description: 'What a client may do about itself.' },
+  { name: 'Serving', description: 'For those who run the server.' },
+];
+
+const DESCRIPTION = `A message router that anything that speaks HTTP can reach. Each connected client holds a stream of
+Server-Sent Events; \`GET /clients\` is LIST, \`POST /clients/{index}/messages\` is SEND.
+
+Try it: open \`curl -N localhost:8080/events?name=alice\` in a terminal, then use LIST and SEND on this page.
+`;
+
+/** The answers of a route that are errors, by status: `{404: 'what it means here'}`. */
+export function problems(meanings: Readonly<Record<number, string>>) {
+  return Object.fromEntries(
+    Object.entries(meanings).map(([status, description]) => [
+      status,
+      { description, content: { [PROBLEM_TYPE]: { schema: Problem } } },
+    ]),
+  );
+}
+
+/** Collects the OpenAPI document from the routes that are added after this. */
+export async function registerOpenApi(app: App): Promise<void> {
+  const overlays: { path: string; method: string; openapi: Fragment }[] = [];
+  app.addHook('onRoute', ({ url, method, config }) => {
+    if (!config?.openapi) return;
+    const path = url.replace(/:(\w+)/g, '{$1}');
+    for (const one of [method].flat()) overlays.push({ path, method: one.toLowerCase(), openapi: config.openapi });
+  });
+
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'InterChat',
+        version: await packageVersion(),
+        description: DESCRIPTION,
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      servers: [{ url: '/' }],
+      tags: TAGS,
+      components: {
+        securitySchemes: {
+          token: { type: 'http', scheme: 'bearer', description: 'The token from the welcome, or from POST /clients.' },
+        },
+      },
+    },
+    transform: jsonSchemaTransform,
+    transformObject: (document) => {
+      const object = withoutTwins(jsonSchemaTransformObject(document));
+      for (const { path, method, openapi } of overlays) {
+        const operation = within(within(within(object, 'paths'), path), method);
+        if (operation) merge(operation, openapi);
+      }
+      return object as ReturnType<typeof jsonSchemaTransformObject>;
+    },
+  });
+}
+
+/** What the routes of this app say of themselves, as the text that is kept in openapi/openapi.yaml. */
+export function generateOpenApi(app: App): string {
+  // Through JSON, for what JSON cannot carry is not meant to be there: YAML would write it as an alias or a tag.
+  const document = JSON.parse(JSON.stringify(app.swagger())) as unknown;
+  return stringify(document, { lineWidth: 120, aliasDuplicateObjects: false });
+}
+
+/** Serves the file, word for word, and the page on which it can be tried. */
+export async function registerDocs(app: App): Promise<void> {
+  const yaml = await readFile(FILE, 'utf8');
+  const document = parse(yaml) as Record<string, unknown>;
+  const json = JSON.stringify(document);
+
+  app.get('/openapi.yaml', { schema: { hide: true } }, (_request, reply) => reply.type('application/yaml').send(yaml));
+  app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => reply.type('application/json').send(json));
+
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    theme: { title: 'InterChat: the API' },
+    uiConfig: { tryItOutEnabled: true, deepLinking: true, displayRequestDuration: true, persistAuthorization: false },
+    transformSpecification: () => document,
+    transformSpecificationClone: false,
+  });
+}
+
+export async function packageVersion(): Promise<string> {
+  const { version } = JSON.parse(await readFile(PACKAGE, 'utf8')) as { version: string };
+  return version;
+}
+
+export const OPENAPI_FILE = FILE;
+
+/**
+ * The generator makes two components of each schema, one as it goes in and one as it comes out. No schema here is used for
+ * both, so one of the two is enough: the one that is referred to. Bounds that only say "a safe integer" go as well.
+ */
+function withoutTwins(document: unknown): Fragment {
+  const text = JSON.stringify(document, (key, value: unknown) =>
+    (key === 'maximum' || key === 'minimum') && Math.abs(value as number) === Number.MAX_SAFE_INTEGER
+      ? undefined
+      : value,
+  );
+  const object = JSON.parse(text.replace(/(#\/components\/schemas\/\w+)Input"/g, '$1"')) as Fragment;
+  const schemas = within(within(object, 'components'), 'schemas') as Record<string, unknown>;
+  for (const [name, schema] of Object.entries(schemas)) {
+    if (!name.endsWith('Input')) continue;
+    if (text.includes(`#/components/schemas/${name}"`)) schemas[name.slice(0, -'Input'.length)] = schema;
+    delete schemas[name];
+  }
+  return object;
+}
+
+function within(object: Fragment | undefined, key: string): Fragment | undefined {
+  return object?.[key] as Fragment | undefined;
+}
+
+/** Puts `extra` into `target`, object by object; anything else replaces what was there. */
+function merge(target: Fragment, extra: Fragment): void {
+  const into = target as Record<string, unknown>;
+  for (const [key, value] of Object.entries(extra)) {
+    const there = into[key];
+    if (isFragment(there) && isFragment(value)) merge(there, value);
+    else into[key] = value;
+  }
+}
+
+function isFragment(value: unknown): value is Fragment {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,14 @@
+import type { FastifyRequest } from 'fastify';
+import { notAcceptable } from './problem.js';
+
+/**
+ * Which of the types offered the Accept header prefers (RFC 9110, section 12.5.1); the first when it has no preference.
+ * @throws HttpProblem 406 when it takes none of them
+ */
+export function negotiate<Type extends string>(request: FastifyRequest, offered: readonly Type[]): Type {
+  const chosen = request.accepts().type([...offered]);
+  const type = Array.isArray(chosen) ? chosen[0] : chosen;
+  const found = offered.find((one) => one === type);
+  if (found === undefined) throw notAcceptable(offered);
+  return found;
+}

@@ -1,0 +1,149 @@
+import { STATUS_CODES } from 'node:http';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { EngineUnavailable } from '../engine/engine.js';
+import { HubError, InvalidRequest } from '../hub/errors.js';
+
+/** What is wrong with one part of what was sent. */
+export interface InputError {
+  /** The name of the field or parameter, with dots between levels; empty for the whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** An error as RFC 9457 has it; `code` is what programs may rely on, `detail` says to people what to do. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly instance: string;
+  readonly code: string;
+  readonly errors?: readonly InputError[];
+}
+
+/** Everything that can be wrong with a request before the hub has seen it. */
+export class HttpProblem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    detail: string,
+    readonly extra: {
+      readonly errors?: readonly InputError[];
+      readonly headers?: Readonly<Record<string, string>>;
+    } = {},
+  ) {
+    super(detail);
+  }
+}
+
+export const PROBLEM_TYPE = 'application/problem+json';
+
+/** Seconds after which something that is unavailable for the moment may be tried again. */
+const RETRY_AFTER = '1';
+
+const STATUS_OF: Readonly<Record<string, number>> = {
+  'invalid-request': 400,
+  unauthorized: 401,
+  forbidden: 403,
+  'no-such-client': 404,
+  'not-found': 404,
+  'client-gone': 410,
+  'too-many-requests': 429,
+  unavailable: 503,
+};
+
+const TITLES: Readonly<Record<string, string>> = {
+  'invalid-request': 'The request is not valid',
+  'no-such-client': 'No such client',
+  'client-gone': 'The client has left',
+  'too-large': 'Too large',
+  unavailable: 'Unavailable for the moment',
+  'internal-error': 'Something went wrong in the server',
+};
+
+/** The one place where errors become answers: of the hub, of the engine, of Fastify and of this layer. */
+export function toHttpProblem(error: unknown, maxBody: number): HttpProblem {
+  if (error instanceof HttpProblem) return error;
+  if (error instanceof HubError) {
+    const errors = error instanceof InvalidRequest ? [{ path: error.path, message: error.reason }] : undefined;
+    return new HttpProblem(STATUS_OF[error.code] ?? 500, error.code, error.message, { errors });
+  }
+  if (error instanceof EngineUnavailable) {
+    return new HttpProblem(
+      503,
+      'unavailable',
+      `${sentence(error.message)} Nothing is lost that was acknowledged; try again in a moment.`,
+    );
+  }
+  return fromFastify(error as Partial<FastifyError>, maxBody);
+}
+
+function fromFastify(error: Partial<FastifyError>, maxBody: number): HttpProblem {
+  const detail = sentence(error.message ?? '');
+  if (error.statusCode === 413) {
+    return new HttpProblem(413, 'too-large', `The body is larger than ${maxBody} bytes, the most this server takes.`);
+  }
+  if (error.statusCode === 415) return unsupportedMediaType('the one sent');
+  if (error.statusCode === 429) return new HttpProblem(429, 'too-many-requests', detail);
+  if (error.statusCode === 503)
+    return new HttpProblem(503, 'unavailable', 'The server is stopping. Try again in a moment.');
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
+    return new HttpProblem(400, 'invalid-request', detail);
+  }
+  return new HttpProblem(
+    500,
+    'internal-error',
+    'This is a fault of the server, which has logged it. Nothing was acknowledged.',
+  );
+}
+
+export function unsupportedMediaType(what: string, accepted = 'application/json'): HttpProblem {
+  return new HttpProblem(
+    415,
+    'unsupported-media-type',
+    `This route does not take ${what}. Send ${accepted}, in UTF-8.`,
+  );
+}
+
+export function notAcceptable(offered: readonly string[]): HttpProblem {
+  return new HttpProblem(
+    406,
+    'not-acceptable',
+    `This can be had as ${offered.join(' or ')} only. Change the Accept header.`,
+  );
+}
+
+export function problemBody({ status, code, message, extra }: HttpProblem, instance: string): Problem {
+  return {
+    type: `urn:interchat:problem:${code}`,
+    title: TITLES[code] ?? STATUS_CODES[status] ?? code,
+    status,
+    detail: message,
+    instance,
+    code,
+    errors: extra.errors,
+  };
+}
+
+export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: HttpProblem): FastifyReply {
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="interchat"');
+  if (problem.status === 503 || problem.status === 429) {
+    if (!reply.hasHeader('retry-after')) reply.header('retry-after', RETRY_AFTER);
+  }
+  return reply
+    .code(problem.status)
+    .headers(problem.extra.headers ?? {})
+    .type(PROBLEM_TYPE)
+    .send(JSON.stringify(problemBody(problem, pathOf(request.raw.url))));
+}
+
+/** The path without the query, which may hold a token. */
+export function pathOf(url = '/'): string {
+  const end = url.search(/[?#]/);
+  return end < 0 ? url : url.slice(0, end);
+}
+
+function sentence(text: string): string {
+  const trimmed = text.trim();
+  return trimmed === '' || /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+}

@@ -1,0 +1,176 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import type { ClientInfo } from '../../hub/clients.js';
+import type { Claim, Identity } from '../../hub/hub.js';
+import { EventStream, turnedAway } from '../../stream/event-stream.js';
+import { type Format, ndjson, sse } from '../../stream/format.js';
+import { bearerToken } from '../bearer.js';
+import { clientJson } from '../client-json.js';
+import type { App, Context } from '../context.js';
+import { problems } from '../documentation.js';
+import { negotiate } from '../negotiation.js';
+import { ConnectQuery } from '../schemas.js';
+
+type Query = z.output<typeof ConnectQuery>;
+
+const KNOWN = new Set(Object.keys(ConnectQuery.shape));
+
+const HEADERS = {
+  'cache-control': 'no-store, no-transform',
+  // nginx would otherwise keep events back until its buffer is full.
+  'x-accel-buffering': 'no',
+};
+
+const EXAMPLE = `retry: 1000
+event: welcome
+id: 0.2.MAC
+data: {"client":{"index":2,"name":"bob",…},"token":"ict_2_MAC","cursor":"0.2.MAC","resumed":false,"heartbeat":15}
+
+data: {"id":"17","from":null,"to":{"client":2},"text":"Hello, Client 2!","sentAt":"2026-01-31T12:00:00.000Z"}
+id: 17.2.MAC
+
+event: bye
+data: {"reason":"shutdown"}
+
+`;
+
+const STREAM_ANSWER = {
+  responses: {
+    200: {
+      description: 'The stream. It does not end by itself.',
+      headers: {
+        'Cache-Control': { schema: { type: 'string' }, example: 'no-store, no-transform' },
+        'X-Accel-Buffering': { schema: { type: 'string' }, example: 'no' },
+      },
+      content: {
+        'text/event-stream': { schema: { type: 'string' }, example: EXAMPLE },
+        'application/x-ndjson': { schema: { $ref: '#/components/schemas/StreamLine' } },
+      },
+    },
+  },
+};
+
+/** `GET /events`: makes a client, or finds out which one it is, and opens a stream for it. */
+export function connect(app: App, context: Context): void {
+  const { hub } = context;
+
+  app.get(
+    '/events',
+    {
+      // HEAD has a route of its own below: it must not make a client.
+      exposeHeadRoute: false,
+      schema: {
+        operationId: 'connect',
+        tags: ['Connect'],
+        summary: 'Become a client and open its stream',
+        description:
+          'One request makes a client and opens its stream. Who it is, is said by the first that is there: the Bearer token, `token`, ' +
+          'the cursor in Last-Event-ID, the cursor in `after`; with none of them it is a new client. So a plain EventSource that ' +
+          'reconnects is the same client again.\n\nA token that is not genuine is refused; a cursor that is not genuine, or whose ' +
+          'client has left, opens a new client with `resumed: false`. Unknown parameters are ignored and named in the welcome.\n\n' +
+          'Events: `welcome` (WelcomeEvent), unnamed (Message, its id is the cursor behind it), `gap` (GapEvent), `bye` (ByeEvent). ' +
+          'A comment line every heartbeat. With `Accept: application/x-ndjson` the same, a StreamLine a line.',
+        security: [{}, { token: [] }],
+        querystring: ConnectQuery,
+        response: problems({
+          400: 'A parameter is not valid.',
+          401: 'The token is not genuine.',
+          403: 'The Origin or Host is not allowed.',
+          406: 'Neither text/event-stream nor application/x-ndjson is acceptable.',
+          410: 'The client of the token has left.',
+          429: 'Too many requests, or 16 streams of this client are open.',
+          503: 'The client cannot be made durable now.',
+        }),
+      },
+      config: { openapi: STREAM_ANSWER },
+    },
+    async (request, reply) => {
+      const format = formatOf(request);
+      const gone = goneSignal(reply);
+      if (hub.draining) return turnAway(reply, format);
+      const { identity, welcome } = await admit(context, request, request.query);
+      const open = (client: ClientInfo) => {
+        const stream = openStream(context, reply, format, identity);
+        stream.welcome(welcome(client));
+        return stream;
+      };
+      try {
+        await hub.openStream(identity, gone, open);
+      } catch (error) {
+        if (!reply.raw.headersSent) throw error;
+        // The log cannot be read on. Whoever is at the other end will come back with its cursor.
+        request.log.error({ err: error, client: identity.index }, 'stream broken off');
+        reply.raw.destroy();
+      }
+      return reply;
+    },
+  );
+
+  app.head('/events', { schema: { hide: true } }, (request, reply) =>
+    reply.headers(HEADERS).type(formatOf(request).contentType).send(),
+  );
+}
+
+/** Finds out who it is, and how to welcome it. */
+async function admit({ hub, settings }: Context, request: FastifyRequest, query: Query) {
+  const identity = await hub.identify(claimOf(request, query), query.name ?? null);
+  const ignored = Object.keys(query).filter((key) => !KNOWN.has(key));
+  const cursor = hub.credentials.cursor(identity.index, identity.position);
+  const welcome = (client: ClientInfo) => ({
+    cursor,
+    json: JSON.stringify({
+      client: clientJson(client),
+      token: hub.credentials.token(identity.index),
+      cursor,
+      resumed: identity.resumed,
+      heartbeat: settings.heartbeat,
+      ignored: ignored.length > 0 ? ignored.map((key) => key.slice(0, 64)).slice(0, 16) : undefined,
+    }),
+  });
+  return { identity, welcome };
+}
+
+function claimOf(request: FastifyRequest, query: Query): Claim {
+  const header = request.headers['last-event-id'];
+  const cursors = [header, query.after, query.lastEventId].filter((text) => typeof text === 'string' && text !== '');
+  return { token: bearerToken(request) ?? query.token, cursors: cursors as string[] };
+}
+
+/** Answers with the head of a stream. What follows has no length and no chunks: it ends with the connection. */
+function openStream({ hub, metrics, heartbeat, settings }: Context, reply: FastifyReply, format: Format, of: Identity) {
+  writeHead(reply, format);
+  return new EventStream(reply.raw, {
+    format,
+    cursorSuffix: hub.credentials.cursorSuffix(of.index),
+    slowLimit: settings.slowLimit,
+    heartbeat,
+    observer: metrics,
+  });
+}
+
+function turnAway(reply: FastifyReply, format: Format): FastifyReply {
+  writeHead(reply, format);
+  reply.raw.end(turnedAway(format));
+  return reply;
+}
+
+function writeHead(reply: FastifyReply, format: Format): void {
+  const headers = { ...reply.getHeaders(), ...HEADERS, 'content-type': format.contentType };
+  reply.hijack();
+  const { raw } = reply;
+  raw.useChunkedEncodingByDefault = false;
+  raw.shouldKeepAlive = false;
+  raw.writeHead(200, headers as Record<string, string>);
+  raw.flushHeaders();
+}
+
+/** Aborts when the connection is no more. */
+function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  return gone.signal;
+}
+
+function formatOf(request: FastifyRequest): Format {
+  return negotiate(request, [sse.contentType, ndjson.contentType]) === ndjson.contentType ? ndjson : sse;
+}

@@ -1,0 +1,27 @@
+import type { App, Context } from '../context.js';
+import { connect } from './connect.js';
+import { createClient } from './create-client.js';
+import { getClient } from './get-client.js';
+import { leave } from './leave.js';
+import { listClients } from './list-clients.js';
+import { readMailbox } from './read-mailbox.js';
+import { renameClient } from './rename-client.js';
+import { send } from './send.js';
+import { serving } from './serving.js';
+
+/** Adds everything the OpenAPI document describes, in the order in which it does. */
+export function addRoutes(app: App, context: Context): void {
+  for (const route of [
+    connect,
+    listClients,
+    createClient,
+    getClient,
+    renameClient,
+    leave,
+    send,
+    readMailbox,
+    serving,
+  ]) {
+    route(app, context);
+  }
+}

@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import type { ClientIndex } from '../../hub/client-index.js';
+import { bearerToken } from '../bearer.js';
+import type { App, Context } from '../context.js';
+import { problems } from '../documentation.js';
+import { IndexParams, NoQuery } from '../schemas.js';
+
+/** `DELETE /clients/:index`: a client leaves. */
+export function leave(app: App, { hub }: Context): void {
+  app.delete(
+    '/clients/:index',
+    {
+      schema: {
+        operationId: 'leave',
+        tags: ['Self'],
+        summary: 'Leave',
+        description: 'The client is no longer listed, its streams end with `bye`, and its mailbox goes.',
+        security: [{ token: [] }],
+        params: IndexParams,
+        querystring: NoQuery,
+        response: {
+          204: z.undefined().meta({ description: 'It has left.' }),
+          ...problems({
+            400: 'This cannot be an index.',
+            401: 'There is no token, or one that is not genuine.',
+            403: "The token is another client's, or the Origin or Host is not allowed.",
+            404: 'There has never been such a client.',
+            410: 'The client has left already.',
+            429: 'Too many requests.',
+            503: 'It cannot be made durable now.',
+          }),
+        },
+      },
+      config: { openapi: { responses: { 204: { description: 'It has left.', content: undefined } } } },
+    },
+    async (request, reply) => {
+      const index = request.params.index as ClientIndex;
+      await hub.authorize(bearerToken(request), index);
+      await hub.clients.leave(index);
+      return reply.code(204).send();
+    },
+  );
+}

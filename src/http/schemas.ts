@@ -1,0 +1,278 @@
+import { z } from 'zod';
+
+/*
+ * The shapes of the API, each said once: requests are validated by them, types come from them, and the OpenAPI document is
+ * made of them. Those with an `id` are its components.
+ */
+
+/** Printable, and not blank: no control, format or private-use characters, but for the joiners that scripts and emoji need. */
+const NAME = /^(?!\s)(?:[^\p{C}\p{Zl}\p{Zp}]|[\u200c\u200d]){1,64}(?<!\s)$/u;
+
+/** A number written in decimal, as query strings and paths have it. */
+function whole(least: number, most: number, what: string) {
+  return z.preprocess(
+    (text) => (typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : text),
+    z.number({ error: what }).int({ error: what }).min(least, { error: what }).max(most, { error: what }),
+  );
+}
+
+const INDEX_MOST = 999_999_999_999_999;
+
+export const clientIndex = z
+  .number()
+  .int()
+  .min(1)
+  .meta({ description: 'Names a client for ever: handed out in order of connection, never twice.', examples: [2] });
+
+export const clientName = z
+  .string({ error: 'must be a text of 1 to 64 printable characters' })
+  .regex(NAME, { error: 'must be 1 to 64 printable characters, with no space at either end' })
+  .meta({ description: '1 to 64 printable characters. Names need not be unique.', examples: ['alice'] });
+
+const time = z.iso.datetime().meta({ examples: ['2026-01-31T12:00:00.000Z'] });
+
+export const cursorText = z.string().meta({
+  description:
+    'Opaque: says how far a stream has read and whose stream it is. It lets whoever has it read on as that client, so keep it as secret as the token.',
+  examples: ['17.2.MAC'],
+});
+
+const tokenText = z.string().meta({
+  description: 'The secret by which a client proves that it is that client: `Authorization: Bearer TOKEN`.',
+  examples: ['ict_2_MAC'],
+});
+
+export const messageId = z
+  .string()
+  .regex(/^[1-9]\d*$/)
+  .meta({
+    description: 'The place of the message in the log, in decimal: of two messages, the later has the greater one.',
+    examples: ['17'],
+  });
+
+export const Client = z
+  .object({
+    index: clientIndex,
+    name: clientName.nullable(),
+    status: z.enum(['online', 'away']).meta({ description: 'online while it has a stream open' }),
+    socket: z
+      .number()
+      .int()
+      .nullable()
+      .meta({ description: 'The number of its newest open stream; null while it is away.', examples: [4] }),
+    streams: z
+      .number()
+      .int()
+      .min(0)
+      .meta({ description: 'How many streams it has open.', examples: [1] }),
+    connectedAt: time,
+    lastSeenAt: time.meta({ description: 'When it was last known to be there; for a client that is online, now.' }),
+    rooms: z.array(z.string()).meta({ description: 'The rooms it is in.', examples: [[]] }),
+  })
+  .meta({ id: 'Client', description: 'A party that can be listed and sent to.' });
+
+export const ClientList = z
+  .object({
+    clients: z.array(Client),
+    total: z
+      .number()
+      .int()
+      .min(0)
+      .meta({ description: 'How many match, on all pages.', examples: [1] }),
+    next: z
+      .string()
+      .nullable()
+      .meta({ description: 'The path of the next page; null on the last one.', examples: [null] }),
+  })
+  .meta({ id: 'ClientList', description: 'A page of the clients there are, by index.' });
+
+export const NewClient = z
+  .strictObject({ name: clientName.optional() })
+  .meta({ id: 'NewClient', description: 'A client to be made.' });
+
+export const Renamed = z
+  .strictObject({ name: clientName })
+  .meta({ id: 'Renamed', description: 'The new name of a client.' });
+
+export const Admission = z.object({ client: Client, token: tokenText, cursor: cursorText }).meta({
+  id: 'Admission',
+  description: 'A new client and the secrets that are its own. Nobody is ever told them again.',
+});
+
+/** The longest a message may live, in seconds: a hundred years. */
+const TTL_MOST = 3_155_760_000;
+
+const data = z.unknown().meta({ description: 'Any JSON value.' });
+
+export const NewMessage = z
+  .strictObject({
+    text: z.string({ error: 'must be a text' }).min(1, { error: 'must not be empty' }).optional(),
+    data: data.optional(),
+    ttl: z
+      .number({ error: 'must be a number of seconds' })
+      .min(0, { error: 'must be 0 or more seconds' })
+      .max(TTL_MOST, { error: `must be at most ${TTL_MOST} seconds` })
+      .optional()
+      .meta({
+        description: 'Seconds after which it is no longer delivered. 0: only to streams open right now, never stored.',
+      }),
+  })
+  .refine((message) => message.text !== undefined || message.data !== undefined, {
+    path: ['text'],
+    error: 'is missing: a message needs a text, or data, or both',
+  })
+  .meta({
+    id: 'NewMessage',
+    description: 'What to send: a text, any JSON value as data, or both.',
+    examples: [{ text: 'Hello, Client 2!' }],
+  });
+
+export const Message = z
+  .object({
+    id: messageId.nullable().meta({ description: 'Null when it was never stored (ttl 0).' }),
+    from: z
+      .object({ index: clientIndex, name: clientName.nullable() })
+      .nullable()
+      .meta({ description: 'Who sent it, as its token proved; null when it came without one.' }),
+    to: z.object({ client: clientIndex }),
+    text: z.string().optional(),
+    data: data.optional(),
+    sentAt: time,
+    expiresAt: time.optional().meta({ description: 'From then on it is no longer delivered.' }),
+  })
+  .meta({ id: 'Message', description: 'A message as its addressee gets it.' });
+
+export const SentMessage = Message.extend({
+  reach: z
+    .number()
+    .int()
+    .min(0)
+    .meta({
+      description: 'How many of those addressed are online now; the others get it when they return.',
+      examples: [1],
+    }),
+}).meta({ id: 'SentMessage', description: 'A message as it was accepted: on disk, unless its ttl is 0.' });
+
+export const MessagePage = z
+  .object({
+    messages: z.array(Message),
+    cursor: cursorText,
+    gap: z
+      .boolean()
+      .meta({ description: 'Whether messages between `after` and the first of these are no longer kept.' }),
+  })
+  .meta({ id: 'MessagePage', description: 'A part of a mailbox, in the order of the log.' });
+
+export const Problem = z
+  .object({
+    type: z.string().meta({ examples: ['urn:interchat:problem:no-such-client'] }),
+    title: z.string().meta({ examples: ['No such client'] }),
+    status: z
+      .number()
+      .int()
+      .meta({ examples: [404] }),
+    detail: z.string().meta({ description: 'What is wrong, and what to do about it.' }),
+    instance: z.string().meta({ description: 'The path that was asked for.', examples: ['/clients/7'] }),
+    code: z.string().meta({ description: 'What programs may rely on.', examples: ['no-such-client'] }),
+    errors: z
+      .array(z.object({ path: z.string(), message: z.string() }))
+      .optional()
+      .meta({ description: 'For bad input: what is wrong with which field or parameter.' }),
+  })
+  .meta({ id: 'Problem', description: 'An error (RFC 9457).' });
+
+/* The events of a stream, as `data:` has them. */
+
+export const WelcomeEvent = z
+  .object({
+    client: Client,
+    token: tokenText,
+    cursor: cursorText,
+    resumed: z.boolean().meta({ description: 'Whether this is a client that was there before.' }),
+    heartbeat: z.number().meta({ description: 'Seconds between two signs of life.', examples: [15] }),
+    ignored: z
+      .array(z.string())
+      .optional()
+      .meta({ description: 'Query parameters that are not known here, and had no effect.' }),
+  })
+  .meta({ id: 'WelcomeEvent', description: 'Data of the event `welcome`, always the first; its id is the cursor.' });
+
+export const GapEvent = z
+  .object({
+    after: z.string().meta({ description: 'The place up to which this stream had read.', examples: ['17'] }),
+    oldest: messageId.nullable().meta({ description: 'The oldest message that is still kept; null when none is.' }),
+  })
+  .meta({
+    id: 'GapEvent',
+    description: 'Data of the event `gap`: messages between these two are no longer kept. It has no id.',
+  });
+
+export const ByeEvent = z
+  .object({ reason: z.enum(['shutdown', 'left', 'slow-consumer', 'expired']) })
+  .meta({ id: 'ByeEvent', description: 'Data of the event `bye`, the last one. It has no id.' });
+
+const line = <const Name extends string, Data extends z.ZodType>(event: Name, id: z.ZodType, value: Data) =>
+  z.object({ event: z.literal(event), id, data: value });
+
+export const StreamLine = z
+  .union([
+    line('welcome', cursorText, WelcomeEvent),
+    line('message', cursorText.nullable(), Message),
+    line('gap', z.null(), GapEvent),
+    line('bye', z.null(), ByeEvent),
+    line('heartbeat', z.null(), z.null()),
+  ])
+  .meta({ id: 'StreamLine', description: 'One line of a stream as application/x-ndjson.' });
+
+/* Parameters. */
+
+export const IndexParams = z.object({
+  index: whole(1, INDEX_MOST, 'must be the index of a client: a positive whole number').meta({
+    description: 'The index of a client, as LIST shows it.',
+    examples: [2],
+  }),
+});
+
+export const MessageParams = IndexParams.extend({
+  id: whole(1, INDEX_MOST, 'must be the id of a message: a positive whole number'),
+});
+
+export const ConnectQuery = z.looseObject({
+  name: clientName.optional(),
+  after: cursorText.optional().meta({ description: 'A cursor, for those who cannot set Last-Event-ID.' }),
+  lastEventId: z.string().optional().meta({ description: 'The same as `after`, as a widely used polyfill sends it.' }),
+  token: z.string().optional().meta({ description: 'The token, for EventSource, which cannot set headers.' }),
+});
+
+export const ListQuery = z.strictObject({
+  status: z.enum(['online', 'away'], { error: 'must be online or away' }).optional(),
+  name: clientName.optional().meta({ description: 'Only clients with exactly this name.' }),
+  limit: whole(1, 1000, 'must be a whole number from 1 to 1000').default(100),
+  after: whole(0, INDEX_MOST, 'must be the index of a client')
+    .optional()
+    .meta({ description: 'Only clients with a higher index.' }),
+});
+
+export const MailboxQuery = z.strictObject({
+  after: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ description: 'An id or a cursor: only messages behind it, oldest first.' }),
+  before: whole(1, INDEX_MOST, 'must be the id of a message')
+    .optional()
+    .meta({ description: 'An id: only messages before it; without `after` the newest of them.' }),
+  limit: whole(1, 1000, 'must be a whole number from 1 to 1000').default(100),
+  wait: z
+    .preprocess(
+      (text) => (typeof text === 'string' && /^\d{1,2}(\.\d{1,3})?$/.test(text) ? Number(text) : text),
+      z
+        .number({ error: 'must be 0 to 60 seconds' })
+        .min(0, { error: 'must be 0 to 60 seconds' })
+        .max(60, { error: 'must be 0 to 60 seconds' }),
+    )
+    .default(0)
+    .meta({ description: 'Seconds to wait for a message if there is none: answers as soon as there is.' }),
+});
+
+export const NoQuery = z.strictObject({});

@@ -1,0 +1,41 @@
+import type { FastifySchemaCompiler } from 'fastify';
+import type { z } from 'zod';
+import { HttpProblem, type InputError } from './problem.js';
+
+const PARTS: Readonly<Record<string, string>> = {
+  querystring: 'query',
+  params: 'path',
+  headers: 'headers',
+  body: 'body',
+};
+
+/** Validates a part of a request by its zod schema: once, and what comes out of it is what handlers get. */
+export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, httpPart }) => {
+  const part = PARTS[httpPart ?? 'body'] ?? 'request';
+  return (input: unknown) => {
+    const result = schema.safeParse(input);
+    return result.success ? { value: result.data } : { error: invalid(part, result.error.issues) };
+  };
+};
+
+function invalid(part: string, issues: readonly z.core.$ZodIssue[]): HttpProblem {
+  const errors = issues.flatMap(toInputErrors);
+  const first = errors[0];
+  const detail = first
+    ? `In the ${part}: ${first.path === '' ? '' : `"${first.path}" `}${first.message}.`
+    : `The ${part} is not valid.`;
+  return new HttpProblem(400, 'invalid-request', errors.length > 1 ? `${detail} See errors for the rest.` : detail, {
+    errors,
+  });
+}
+
+function toInputErrors(issue: z.core.$ZodIssue): InputError[] {
+  const path = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: path === '' ? key : `${path}.${key}`,
+      message: 'is not known here: check the spelling, or leave it out',
+    }));
+  }
+  return [{ path, message: issue.message }];
+}

@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import { startServer as start } from '../../src/cli/server.js';
+import { type Config, readConfig } from '../../src/config.js';
+import { temporaryFolder } from './folder.js';
+
+export interface TestServer {
+  /** Such as `http://127.0.0.1:40123`. */
+  readonly url: string;
+  readonly port: number;
+  /** The data folder. */
+  readonly folder: string;
+  stop(): Promise<void>;
+}
+
+/** A real server in this process, on a port of its own, with a data folder of its own; stopped when the test ends. */
+export async function startServer(t: Test, settings: Partial<Config> = {}): Promise<TestServer> {
+  const data = settings.data ?? (await temporaryFolder(t));
+  const config = { ...readConfig([], {}), port: 0, data, ...settings };
+  const server = await start(config);
+  let stopped: Promise<void> | undefined;
+  const stop = () => (stopped ??= server.stop());
+  t.teardown(stop);
+  return { url: `http://127.0.0.1:${server.port}`, port: server.port, folder: data, stop };
+}
+
+export interface ServerProcess extends Omit<TestServer, 'stop'> {
+  readonly process: ChildProcess;
+  /** Sends a signal and waits for the end: the exit code, or null after a signal that killed. */
+  end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `interchat ARGS` as built, to its end. */
+export async function run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stdout, stderr };
+}
+
+/** `interchat serve` as built, in a process of its own that can be killed; resolves when it says that it listens. */
+export async function spawnServer(
+  t: Test,
+  { folder, port = 0, args = [] }: { folder: string; port?: number; args?: readonly string[] },
+): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [MAIN, 'serve', '--port', String(port), '--data', folder, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const listening = await new Promise<number>((resolve, reject) => {
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+      const match = /^Server started listening on port (\d+)$/m.exec(stdout);
+      if (match) resolve(Number(match[1]));
+    });
+    child.once('exit', (code) => reject(new Error(`the server ended with ${code} before it listened: ${stderr}`)));
+  });
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+    const exit = once(child, 'exit') as Promise<[number | null]>;
+    child.kill(signal);
+    return (await exit)[0];
+  };
+  return { url: `http://127.0.0.1:${listening}`, port: listening, folder, process: child, end };
+}
