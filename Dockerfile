@@ -8,11 +8,11 @@ WORKDIR /app
 FROM base AS dependencies
 COPY package.json package-lock.json ./
 # No scripts: what has native code brings it built, and `prepare` would want the compiler.
-RUN npm ci --omit=dev --ignore-scripts
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM base AS build
 COPY package.json package-lock.json ./
-RUN npm ci --ignore-scripts
+RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
 # The image holds what the npm package holds, nothing more.
 RUN npm run build && npm pack --ignore-scripts --silent && tar xzf interchat-*.tgz

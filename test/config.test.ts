@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import t from 'tap';
 import { CLIENT_VARIABLES, ConfigError, configHelp, configTable, readConfig } from '../src/config.js';
@@ -176,4 +177,11 @@ void t.test('the help text and the table tell every setting with its default', a
   const settings = configHelp().match(/^ {2}--/gm)?.length;
   t.equal(settings, 15);
   t.equal(configTable().split('\n').length, 15 + 2);
+});
+
+void t.test('the README has the table as it is', async (t) => {
+  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+  // Prettier lines the columns up.
+  const words = (text: string) => text.replace(/ +/g, ' ');
+  for (const row of configTable().split('\n').slice(2)) t.ok(words(readme).includes(words(row)), row);
 });
