@@ -1,0 +1,41 @@
+import { connect } from '../sdk/index.js';
+import type { Command } from './command.js';
+import { UsageError } from './exit-code.js';
+import { readOptions, serverUrl } from './options.js';
+import { commandsHelp } from './terminal/commands.js';
+import { PlainScreen } from './terminal/plain-screen.js';
+import { runSession } from './terminal/session.js';
+import { TerminalScreen } from './terminal/terminal-screen.js';
+
+const OPTIONS = ['url', 'name', 'token', 'timeout'] as const;
+
+export const command: Command = {
+  usage: 'connect [URL] [--name NAME]',
+  description: [
+    'Connects as a client, to list, send and receive by hand. Standard input may be a file or a pipe: then it is taken line',
+    'by line, each after the one before is answered, and the client leaves at its end.',
+    '--timeout is how long to wait for each answer.',
+    `\nCommands, in small letters or capitals, with a slash in front or without:\n${commandsHelp()}`,
+  ].join('\n'),
+  options: OPTIONS,
+
+  async run(args) {
+    const { settings, positionals } = readOptions(args, OPTIONS, process.env);
+    const [url, ...rest] = positionals;
+    if (rest.length > 0) throw new UsageError(`connect takes one URL, not also ${rest.join(' ')}.`);
+    const { name, token, timeout } = settings;
+    const client = await connect(url === undefined ? settings.url : serverUrl(url), {
+      name,
+      token,
+      timeout,
+    });
+    const { stdin, stdout } = process;
+    const byHand = stdin.isTTY && stdout.isTTY;
+    // A dumb terminal knows no control codes: there, lines are all there is.
+    const screen =
+      byHand && process.env.TERM !== 'dumb'
+        ? new TerminalScreen(stdin, stdout)
+        : new PlainScreen(stdin, stdout, { echo: !byHand });
+    return runSession(client, screen);
+  },
+};

@@ -1,0 +1,42 @@
+import { type Command, commandHelp } from './command.js';
+import { EXIT_CODES, UsageError } from './exit-code.js';
+
+/** A command, its module loaded when it is wanted: `list` need not load a server. */
+interface Entry {
+  readonly summary: string;
+  /** Undefined for `serve`, which keeps its settings, and their help, to itself. */
+  readonly load?: () => Promise<{ readonly command: Command }>;
+}
+
+export const COMMANDS: ReadonlyMap<string, Entry> = new Map<string, Entry>([
+  ['serve', { summary: 'the server' }],
+  ['connect', { summary: 'the terminal client: list, send and receive by hand', load: () => import('./connect.js') }],
+  ['list', { summary: 'who there is', load: () => import('./list.js') }],
+  ['send', { summary: 'send a text to a client', load: () => import('./send.js') }],
+  ['listen', { summary: 'print what comes in', load: () => import('./listen.js') }],
+]);
+
+/** What `interchat help` says, without a line break at its end. */
+export function generalHelp(): string {
+  const rows = [...COMMANDS].map(([name, { summary }]) => `  ${name.padEnd(9)}${summary}`);
+  return [
+    'Usage: interchat COMMAND [OPTIONS]',
+    ['Commands:', ...rows].join('\n'),
+    'interchat help COMMAND, or COMMAND --help, tells more; interchat --version the version.',
+    'A flag is a variable too: --url is INTERCHAT_URL.',
+    EXIT_CODES,
+  ].join('\n\n');
+}
+
+/** @throws UsageError for a command that is not there */
+export async function helpOn(name: string): Promise<string> {
+  const { load } = findCommand(name);
+  return load === undefined ? generalHelp() : commandHelp((await load()).command);
+}
+
+/** @throws UsageError for a command that is not there */
+export function findCommand(name: string): Entry {
+  const entry = COMMANDS.get(name);
+  if (entry) return entry;
+  throw new UsageError(`There is no command ${JSON.stringify(name)}.`);
+}

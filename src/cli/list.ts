@@ -1,0 +1,26 @@
+import { InterChat } from '../sdk/index.js';
+import type { Command } from './command.js';
+import { ExitCode, UsageError } from './exit-code.js';
+import { readOptions } from './options.js';
+import { write } from './output.js';
+import { visibleJson } from './visible.js';
+import { clientLine } from './wording.js';
+
+const OPTIONS = ['url', 'json', 'timeout'] as const;
+
+export const command: Command = {
+  usage: 'list [--json]',
+  description: 'Lists all clients, a line each: "Client 1 is at socket 3.", with the name in brackets if it has one.',
+  options: OPTIONS,
+
+  async run(args) {
+    const { settings, positionals } = readOptions(args, OPTIONS, process.env);
+    if (positionals.length > 0) throw new UsageError(`list takes no arguments, not ${positionals.join(' ')}.`);
+    const { url, json, timeout } = settings;
+    const api = new InterChat(url, { retries: 0, timeout });
+    for await (const client of api.clients({ limit: 1000 })) {
+      await write(`${json ? visibleJson(client) : clientLine(client)}\n`);
+    }
+    return ExitCode.done;
+  },
+};

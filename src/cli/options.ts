@@ -1,0 +1,128 @@
+import { parseArgs } from 'node:util';
+import { UsageError } from './exit-code.js';
+
+/** What the flags of all commands come to. Each command takes some of them. */
+export interface Settings {
+  /** Of the server: http or https. */
+  readonly url: string;
+  readonly token: string | undefined;
+  readonly name: string | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly once: boolean;
+  readonly since: string | undefined;
+  /** Milliseconds. */
+  readonly timeout: number | undefined;
+}
+
+export type OptionName = keyof Settings;
+
+interface Option {
+  /** What stands for the value in the help; a flag without one is on or off. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+const OPTIONS: Readonly<Record<OptionName, Option>> = {
+  url: { value: 'URL', help: 'the server [http://127.0.0.1:8080]' },
+  token: { value: 'TOKEN', help: 'be the client whose token this is; better given as a variable' },
+  name: { value: 'NAME', help: 'what to be called' },
+  json: { help: 'a JSON object a line on standard output' },
+  quiet: { help: 'say nothing but what was asked for' },
+  once: { help: 'end after the first message' },
+  since: { value: 'CURSOR', help: 'go on behind the message that came with this cursor' },
+  timeout: { value: 'SECONDS', help: 'how long to wait' },
+};
+
+/** Everything is a flag or a variable: `--url` is INTERCHAT_URL. */
+function variableOf(name: OptionName): string {
+  return `INTERCHAT_${name.toUpperCase()}`;
+}
+
+export interface CommandLine<K extends OptionName> {
+  readonly settings: Pick<Settings, K>;
+  readonly positionals: readonly string[];
+}
+
+/**
+ * Reads flags, then variables, then defaults. An empty variable is as good as none.
+ * @throws UsageError for a flag that is not among those taken, or a value that cannot be
+ */
+export function readOptions<K extends OptionName>(
+  args: readonly string[],
+  takes: readonly K[],
+  env: NodeJS.ProcessEnv,
+): CommandLine<K> {
+  const { values, positionals } = parse(args, takes);
+  const text = (name: OptionName) => values[name] ?? (env[variableOf(name)] || undefined);
+  const on = (name: OptionName) => values[name] === true || isOn(name, env);
+  const value = (name: OptionName) => {
+    const given = text(name);
+    return typeof given === 'string' ? given : undefined;
+  };
+  const read: { [Name in OptionName]: () => Settings[Name] } = {
+    url: () => serverUrl(value('url') ?? 'http://127.0.0.1:8080'),
+    token: () => value('token'),
+    name: () => value('name'),
+    json: () => on('json'),
+    quiet: () => on('quiet'),
+    once: () => on('once'),
+    since: () => value('since'),
+    timeout: () => milliseconds(value('timeout')),
+  };
+  const settings = Object.fromEntries(takes.map((name) => [name, read[name]()])) as Pick<Settings, K>;
+  return { settings, positionals };
+}
+
+/**
+ * The URL of a server as people write it: `localhost:8080` will do.
+ * @throws UsageError
+ */
+export function serverUrl(text: string): string {
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw new UsageError(`${JSON.stringify(text)} is not the URL of a server, such as http://127.0.0.1:8080.`);
+  }
+  return url;
+}
+
+/** The lines of the help that tell these options. */
+export function optionsHelp(names: readonly OptionName[]): string {
+  const rows = names.map((name) => {
+    const { value, help } = OPTIONS[name];
+    return [`  --${name}${value === undefined ? '' : ` ${value}`}`, help, variableOf(name)] as const;
+  });
+  const width = Math.max(...rows.map(([flag]) => flag.length)) + 2;
+  return rows.map(([flag, help, variable]) => `${flag.padEnd(width)}${help} (${variable})`).join('\n');
+}
+
+function parse(args: readonly string[], takes: readonly OptionName[]) {
+  const options = Object.fromEntries(
+    takes.map((name) => [name, { type: OPTIONS[name].value === undefined ? 'boolean' : 'string' } as const]),
+  );
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    return { values: values as Partial<Record<OptionName, string | boolean>>, positionals };
+  } catch (error) {
+    // Its messages are meant for people.
+    if (error instanceof TypeError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+function isOn(name: OptionName, env: NodeJS.ProcessEnv): boolean {
+  const text = (env[variableOf(name)] ?? '').toLowerCase();
+  if (['1', 'true', 'yes', 'on'].includes(text)) return true;
+  if (['', '0', 'false', 'no', 'off'].includes(text)) return false;
+  throw new UsageError(`${variableOf(name)} takes 1 or 0, not ${JSON.stringify(text)}.`);
+}
+
+function milliseconds(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+  // A timer takes no more than 2^31 milliseconds.
+  if (!(seconds > 0 && seconds <= 2_000_000)) {
+    throw new UsageError(`--timeout takes seconds, more than 0, not ${JSON.stringify(text)}.`);
+  }
+  return Math.ceil(seconds * 1000);
+}

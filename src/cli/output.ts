@@ -1,0 +1,17 @@
+/** Writes to standard output; resolves when that has taken it. */
+export function write(text: string): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(text, () => resolve()));
+}
+
+/** A line for people on standard error, so that standard output has nothing but what was asked for. */
+export function note(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Whoever reads standard output may stop reading: `interchat list | head -1` ends quietly, as others do. */
+export function endWhenPipeCloses(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+}

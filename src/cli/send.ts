@@ -1,0 +1,60 @@
+import { buffer } from 'node:stream/consumers';
+import { InterChat, type Sent } from '../sdk/index.js';
+import type { Command } from './command.js';
+import { CommandError, ExitCode, UsageError } from './exit-code.js';
+import { readOptions } from './options.js';
+import { write } from './output.js';
+import { findTarget } from './target.js';
+import { visibleJson } from './visible.js';
+
+const OPTIONS = ['url', 'token', 'json', 'quiet', 'timeout'] as const;
+
+export const command: Command = {
+  usage: 'send TARGET [TEXT|-]',
+  description: [
+    'Sends a text to a client: TARGET is its index, or its name if only one has it (with several, they are listed and',
+    'nothing is sent: exit code 1). With -, or without TEXT where standard input is no terminal, the text is read from',
+    'there, and one line break at its end is taken off. A TEXT that begins with a dash goes behind --.',
+    'Without a token the message comes from nobody.',
+  ].join('\n'),
+  options: OPTIONS,
+
+  async run(args) {
+    const { settings, positionals } = readOptions(args, OPTIONS, process.env);
+    const [target, argument, ...rest] = positionals;
+    if (target === undefined) throw new UsageError('To whom? Give an index or a name.');
+    if (rest.length > 0) throw new UsageError('send takes one text: put it in quotation marks.');
+    const { url, token, json, quiet, timeout } = settings;
+    const api = new InterChat(url, {
+      retries: 0,
+      token,
+      timeout,
+    });
+    const text = await textOf(argument);
+    if (text === '') throw new UsageError('There is nothing to send: the text is empty.');
+    const index = await findTarget(api, target);
+    const sent = await api.send(index, text);
+    if (json) await write(`${visibleJson(sent)}\n`);
+    else if (!quiet) await write(`${confirmation(index, sent)}\n`);
+    return ExitCode.done;
+  },
+};
+
+/** @throws UsageError where nobody can be asked; CommandError for what is no text */
+async function textOf(argument: string | undefined): Promise<string> {
+  if (argument !== undefined && argument !== '-') return argument;
+  if (argument === undefined && process.stdin.isTTY) {
+    throw new UsageError('What? Give a text, or - to read it from standard input.');
+  }
+  const bytes = await buffer(process.stdin);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes).replace(/\r?\n$/, '');
+  } catch {
+    throw new CommandError('What standard input gives is no text in UTF-8.', ExitCode.failed);
+  }
+}
+
+function confirmation(index: number, { id, reach }: Sent): string {
+  const message = id === null ? 'The message' : `Message ${id}`;
+  return reach > 0 ? `${message} was sent to client ${index}.` : `${message} waits for client ${index}, which is away.`;
+}

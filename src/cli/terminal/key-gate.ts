@@ -1,0 +1,73 @@
+import { Readable } from 'node:stream';
+import type { ReadStream } from 'node:tty';
+
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const CTRL_C = 0x03;
+
+/**
+ * Stands between the keys and readline, and lets one line through for each question. Keys typed ahead, or several lines
+ * pasted at once, wait here: readline would show them before the question they answer is even asked.
+ */
+export class KeyGate extends Readable {
+  readonly isTTY = true;
+  #held = Buffer.alloc(0);
+  #isOpen = false;
+  readonly #take = (chunk: Buffer) => this.#keys(chunk);
+  readonly #finish = () => this.push(null);
+
+  /** @param onInterrupt Ctrl-C was typed while no question was open; what was typed ahead is thrown away */
+  constructor(
+    private readonly terminal: ReadStream,
+    private readonly onInterrupt: () => void,
+  ) {
+    super();
+    terminal.on('data', this.#take).once('end', this.#finish);
+  }
+
+  /** Lets one line through. */
+  open(): void {
+    this.#isOpen = true;
+    this.#pass();
+  }
+
+  /** Leaves the terminal alone. */
+  close(): void {
+    this.terminal.off('data', this.#take).off('end', this.#finish).pause();
+  }
+
+  get isRaw(): boolean {
+    return this.terminal.isRaw;
+  }
+
+  /** What readline asks of a terminal. */
+  setRawMode(mode: boolean): this {
+    this.terminal.setRawMode(mode);
+    return this;
+  }
+
+  override _read(): void {
+    // Keys come when they are typed.
+  }
+
+  #keys(chunk: Buffer): void {
+    this.#held = Buffer.concat([this.#held, chunk]);
+    if (this.#isOpen) return this.#pass();
+    const interrupt = this.#held.lastIndexOf(CTRL_C);
+    if (interrupt < 0) return;
+    this.#held = this.#held.subarray(interrupt + 1);
+    this.onInterrupt();
+  }
+
+  #pass(): void {
+    const keys = this.#held;
+    const at = keys.findIndex((key) => key === LINE_FEED || key === CARRIAGE_RETURN);
+    let end = keys.length;
+    if (at >= 0) {
+      this.#isOpen = false;
+      end = keys[at] === CARRIAGE_RETURN && keys[at + 1] === LINE_FEED ? at + 2 : at + 1;
+    }
+    this.#held = keys.subarray(end);
+    if (end > 0) this.push(keys.subarray(0, end));
+  }
+}

@@ -1,0 +1,57 @@
+import { createInterface, type Interface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { visible } from '../visible.js';
+import type { Question, Screen } from './screen.js';
+
+export interface PlainScreenOptions {
+  /** Write each line that was read behind its question, as it would stand there had somebody typed it. */
+  readonly echo: boolean;
+}
+
+/** A screen without control codes, for input from a file or a pipe: lines in, lines out. */
+export class PlainScreen implements Screen {
+  onInterrupt = () => undefined;
+  readonly #lines: Interface;
+  readonly #reading: AsyncIterator<string>;
+  readonly #end: Promise<undefined>;
+  #ended = false;
+  #prompt: string | undefined;
+  #callOff: () => void = () => undefined;
+
+  constructor(
+    input: Readable,
+    private readonly output: Writable,
+    private readonly options: PlainScreenOptions,
+  ) {
+    this.#lines = createInterface({ input, crlfDelay: Infinity, terminal: false });
+    // At once, since a line that comes before would be lost.
+    this.#reading = this.#lines[Symbol.asyncIterator]();
+    this.#end = new Promise((resolve) => (this.#callOff = () => resolve(undefined)));
+    process.once('SIGINT', () => this.end()).once('SIGTERM', () => this.end());
+  }
+
+  async ask({ prompt }: Question): Promise<string | undefined> {
+    if (this.#ended) return undefined;
+    this.#prompt = prompt;
+    this.output.write(prompt);
+    const step = await Promise.race([this.#reading.next(), this.#end]);
+    this.#prompt = undefined;
+    if (step === undefined || step.done) {
+      this.output.write('\n');
+      return undefined;
+    }
+    if (this.options.echo) this.output.write(`${visible(step.value)}\n`);
+    return step.value;
+  }
+
+  print(text: string): void {
+    this.output.write(this.#prompt === undefined ? `${text}\n` : `\n${text}\n${this.#prompt}`);
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#callOff();
+    this.onInterrupt();
+    this.#lines.close();
+  }
+}

@@ -1,0 +1,45 @@
+import type { ClientInfo, Message } from '../sdk/index.js';
+import { ProblemError } from '../sdk/index.js';
+import { visible, visibleJson } from './visible.js';
+
+/** A client in a list, on one line. */
+export function clientLine({ index, name, socket }: ClientInfo): string {
+  const line = socket === null ? `Client ${index} is away.` : `Client ${index} is at socket ${socket}.`;
+  return name === null ? line : `${line} (${visible(name)})`;
+}
+
+/**
+ * A message for people. Further lines of its text are indented, so that none of them can pass for a message of somebody
+ * else.
+ */
+export function messageLines({ from, text, data }: Message): string {
+  const parts = [];
+  if (text !== undefined) {
+    parts.push(
+      text
+        .split(/\r\n|\n|\r/)
+        .map(visible)
+        .join('\n  '),
+    );
+  }
+  if (data !== undefined) parts.push(visibleJson(data));
+  return `${sender(from)}: ${parts.join(' ')}`;
+}
+
+/** An error for people; on several lines if its message is. */
+export function errorLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const inputs = error instanceof ProblemError ? error.errors.map(({ path, message }) => `${path} ${message}`) : [];
+  const whole = inputs.length > 0 ? `${message} (${inputs.join('; ')})` : message;
+  return whole.split('\n').map(visible).join('\n');
+}
+
+/** So many of something: `1 message`, `2 messages`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+function sender(from: Message['from']): string {
+  if (from === null) return 'Somebody';
+  return from.name === null ? `Client ${from.index}` : `Client ${from.index} (${visible(from.name)})`;
+}
