@@ -2,7 +2,7 @@ import accepts from '@fastify/accepts';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
-import { fastify, type FastifyBaseLogger } from 'fastify';
+import { fastify, type FastifyBaseLogger, LogController } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Hub } from '../hub/hub.js';
 import { Heartbeat } from '../stream/heartbeat.js';
@@ -13,7 +13,7 @@ import type { App, Context, HttpSettings } from './context.js';
 import { registerDocs, registerOpenApi } from './documentation.js';
 import { collectMethods, completeMethods, methodNotAllowed } from './methods.js';
 import { Metrics } from './metrics.js';
-import { HttpProblem, pathOf, sendProblem, toHttpProblem } from './problem.js';
+import { HttpProblem, notFound, pathOf, sendProblem, toHttpProblem } from './problem.js';
 import { addRoutes } from './routes/index.js';
 import { validatorCompiler } from './validation.js';
 
@@ -31,9 +31,11 @@ const REQUEST_TIMEOUT = 30_000;
 export async function buildApp({ hub, settings, metrics, logger }: AppOptions): Promise<App> {
   const app: App = fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: settings.maxBody,
     requestTimeout: REQUEST_TIMEOUT,
+    // Refused by registerBrowserSafety instead, with a problem like everything else.
+    http: { requireHostHeader: false },
     trustProxy: settings.trustProxy.length > 0 ? [...settings.trustProxy] : false,
     routerOptions: { maxParamLength: 256 },
     clientErrorHandler: answerClientError,
@@ -77,7 +79,7 @@ function registerErrors(app: App, { maxBody }: HttpSettings): void {
   });
   app.setNotFoundHandler((request, reply) => {
     const problem = app.supportedMethods.includes(request.method)
-      ? new HttpProblem(404, 'not-found', 'There is nothing at this path. GET /docs shows what there is.')
+      ? notFound()
       : methodNotAllowed(request.method, 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS');
     return sendProblem(request, reply, problem);
   });

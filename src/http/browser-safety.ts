@@ -20,6 +20,10 @@ export function registerBrowserSafety(app: FastifyInstance, corsOrigins: readonl
 
   app.addHook('onRequest', async (request) => {
     const { origin, host } = request.headers;
+    // RFC 9112, section 3.2. HTTP/1.0 needs none, and browsers do not speak it.
+    if (host === undefined && request.raw.httpVersion !== '1.0') {
+      throw new HttpProblem(400, 'invalid-request', 'A request needs a Host header. Send one.');
+    }
     if (origin !== undefined && !origins.has(origin) && !isOwn(origin, host)) {
       throw new HttpProblem(
         403,
@@ -45,7 +49,6 @@ function isOwn(origin: string, host: string | undefined): boolean {
 
 function namesThisMachine(request: FastifyRequest, machine: string): boolean {
   const { host } = request.headers;
-  // HTTP/1.0 needs no Host, and browsers do not speak it.
   if (host === undefined || host === '') return true;
   if (!URL.canParse(`http://${host}`)) return false;
   const name = new URL(`http://${host}`).hostname;

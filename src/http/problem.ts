@@ -113,6 +113,10 @@ export function notAcceptable(offered: readonly string[]): HttpProblem {
   );
 }
 
+export function notFound(): HttpProblem {
+  return new HttpProblem(404, 'not-found', 'There is nothing at this path. GET /docs shows what there is.');
+}
+
 export function problemBody({ status, code, message, extra }: HttpProblem, instance: string): Problem {
   return {
     type: `urn:interchat:problem:${code}`,

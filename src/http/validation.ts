@@ -1,6 +1,6 @@
 import type { FastifySchemaCompiler } from 'fastify';
 import type { z } from 'zod';
-import { HttpProblem, type InputError } from './problem.js';
+import { HttpProblem, type InputError, notFound } from './problem.js';
 
 const PARTS: Readonly<Record<string, string>> = {
   querystring: 'query',
@@ -13,6 +13,8 @@ const PARTS: Readonly<Record<string, string>> = {
 export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, httpPart }) => {
   const part = PARTS[httpPart ?? 'body'] ?? 'request';
   return (input: unknown) => {
+    // `/clients/` is not the address of a client that was badly written, but of nothing.
+    if (part === 'path' && Object.values(input as Record<string, string>).includes('')) return { error: notFound() };
     const result = schema.safeParse(input);
     return result.success ? { value: result.data } : { error: invalid(part, result.error.issues) };
   };
