@@ -1,6 +1,6 @@
 import { Agent, type Dispatcher, request } from 'undici';
 import { askedFor, backoff, isPassing, isRefusedForNow, sleep } from './backoff.js';
-import { UnexpectedAnswer, Unreachable } from './errors.js';
+import { InterChatError, UnexpectedAnswer, Unreachable } from './errors.js';
 import { mediaType, problemOf } from './problem.js';
 
 export interface TransportOptions {
@@ -114,6 +114,7 @@ export class Transport {
   /** An error in the words of this client; the signal's reason if that is why. */
   explain(error: unknown, signal?: AbortSignal): unknown {
     if (signal?.aborted) return signal.reason;
+    if (error instanceof InterChatError) return error;
     // undici's errors and those of sockets have a code; anything else is a mistake here and passes as it is.
     const code = codeOf(error);
     if (code === undefined) return error;

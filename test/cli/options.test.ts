@@ -1,0 +1,72 @@
+import t from 'tap';
+import { UsageError } from '../../src/cli/exit-code.js';
+import { readOptions, serverUrl } from '../../src/cli/options.js';
+
+const ALL = ['url', 'token', 'name', 'json', 'quiet', 'once', 'since', 'timeout'] as const;
+
+void t.test('flags come before variables, variables before defaults', async (t) => {
+  t.strictSame(readOptions([], ALL, {}).settings, {
+    url: 'http://127.0.0.1:8080',
+    token: undefined,
+    name: undefined,
+    json: false,
+    quiet: false,
+    once: false,
+    since: undefined,
+    timeout: undefined,
+  });
+  const env = {
+    INTERCHAT_URL: 'http://one:1',
+    INTERCHAT_TOKEN: 'ict',
+    INTERCHAT_NAME: 'alice',
+    INTERCHAT_JSON: '1',
+    INTERCHAT_QUIET: 'true',
+    INTERCHAT_ONCE: 'yes',
+    INTERCHAT_SINCE: '1.2',
+    INTERCHAT_TIMEOUT: '2.5',
+  };
+  t.strictSame(readOptions([], ALL, env).settings, {
+    url: 'http://one:1',
+    token: 'ict',
+    name: 'alice',
+    json: true,
+    quiet: true,
+    once: true,
+    since: '1.2',
+    timeout: 2500,
+  });
+  t.match(readOptions(['--url', 'two:2', '--name=bob', 'x', '-'], ALL, env), {
+    settings: { url: 'http://two:2', name: 'bob' },
+    positionals: ['x', '-'],
+  });
+});
+
+void t.test('an empty variable is none, and one that says no is off', async (t) => {
+  const { settings } = readOptions([], ALL, { INTERCHAT_URL: '', INTERCHAT_JSON: '0', INTERCHAT_ONCE: 'false' });
+  t.match(settings, { url: 'http://127.0.0.1:8080', json: false, once: false });
+});
+
+void t.test('a command takes its own flags, and no others', async (t) => {
+  t.strictSame(readOptions([], ['url'], { INTERCHAT_ONCE: 'nonsense' }).settings, { url: 'http://127.0.0.1:8080' });
+  const wrong: [string[], NodeJS.ProcessEnv?][] = [
+    [['--once']],
+    [['--bogus']],
+    [['--url']],
+    [['--json=1']],
+    [[], { INTERCHAT_JSON: 'perhaps' }],
+    [['--timeout', '0']],
+    [['--timeout', 'soon']],
+    [['--timeout', '99999999999']],
+    [['--url', 'ftp://x']],
+    [['--url', 'http://']],
+  ];
+  for (const [args, env = {}] of wrong) {
+    t.throws(() => readOptions(args, ['url', 'json', 'timeout'], env), UsageError, args.join(' '));
+  }
+});
+
+void t.test('a URL may be written without its scheme', async (t) => {
+  t.equal(serverUrl('localhost:8080'), 'http://localhost:8080');
+  t.equal(serverUrl('https://chat.example/x'), 'https://chat.example/x');
+  t.throws(() => serverUrl('ws://x'), UsageError);
+});
