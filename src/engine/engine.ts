@@ -69,8 +69,6 @@ export interface Bounds {
   /** The oldest and newest entries kept; null when there are none. */
   readonly oldest: Seq | null;
   readonly newest: Seq | null;
-  /** How many entries are kept. */
-  readonly count: number;
 }
 
 /** The one ordered, durable record of everything sent. */
@@ -107,7 +105,7 @@ export interface Log {
    */
   follow(topic: Topic, listener: (entry: Entry | Relayed) => void): Promise<Unfollow>;
 
-  /** What is kept of a topic; a topic nobody wrote to has floor 0 and count 0. */
+  /** What is kept of a topic; a topic nobody wrote to has floor 0 and neither oldest nor newest. */
   bounds(topic: Topic): Promise<Bounds>;
 
   /** The place of the newest entry of the whole log, 0 in a new one. */

@@ -122,9 +122,9 @@ export class Clients {
     return online;
   }
 
-  has(index: ClientIndex): boolean {
-    const known = this.#known.get(index);
-    return known !== undefined && !known.leaving;
+  /** Whether it is there to stay: one that is on its way out is still listed, but must not be let in again. */
+  isStaying(index: ClientIndex): boolean {
+    return this.#known.get(index)?.leaving === false;
   }
 
   isOnline(index: ClientIndex): boolean {
@@ -142,7 +142,7 @@ export class Clients {
 
   /** @throws NoSuchClient, ClientGone */
   async assertThere(index: ClientIndex): Promise<void> {
-    if (!this.has(index)) await this.#find(index);
+    if (!this.#known.has(index)) await this.#find(index);
   }
 
   list({ status, name, after = 0, limit }: ListQuery): ClientPage {
@@ -184,6 +184,7 @@ export class Clients {
   /** @throws NoSuchClient, ClientGone */
   async leave(index: ClientIndex): Promise<void> {
     const known = await this.#find(index);
+    if (known.leaving) throw new ClientGone(index);
     known.leaving = true;
     try {
       await this.engine.directory.remove(keyOf(index));
@@ -248,8 +249,8 @@ export class Clients {
 
   async #find(index: ClientIndex): Promise<Known> {
     const known = this.#known.get(index);
-    if (known && !known.leaving) return known;
-    if (known || index <= (await this.engine.directory.allocated(SERIES))) throw new ClientGone(index);
+    if (known) return known;
+    if (index <= (await this.engine.directory.allocated(SERIES))) throw new ClientGone(index);
     throw new NoSuchClient(index);
   }
 

@@ -120,7 +120,7 @@ export class Hub {
       return { index, position: await this.#positionOf(claim.cursors, index), resumed: true };
     }
     const cursor = claim.cursors[0] === undefined ? undefined : this.credentials.verifyCursor(claim.cursors[0]);
-    if (cursor && this.clients.has(cursor.index)) {
+    if (cursor && this.clients.isStaying(cursor.index)) {
       return { index: cursor.index, position: await this.#clamp(cursor.seq), resumed: true };
     }
     const { client, position } = await this.join(name);
@@ -143,7 +143,7 @@ export class Hub {
         'This token is not genuine, or of another server. Connect without one to get a new client and its token.',
       );
     }
-    if (!this.clients.has(index)) throw new ClientGone(index);
+    if (!this.clients.isStaying(index)) throw new ClientGone(index);
     return index;
   }
 
