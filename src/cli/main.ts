@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { InterChatError } from '../sdk/index.js';
 import { CommandError, ExitCode, exitCodeOf, UsageError } from './exit-code.js';
-import { findCommand, generalHelp, helpOn } from './help.js';
+import { COMMANDS, findCommand, generalHelp, helpOn } from './help.js';
 import { endWhenPipeCloses, note, write } from './output.js';
 import { errorLine } from './wording.js';
 
@@ -20,7 +20,7 @@ async function main(name: string | undefined, args: readonly string[]): Promise<
     return await run(name, args);
   } catch (error) {
     if (error instanceof UsageError) {
-      note(`interchat: ${errorLine(error)} See interchat help.`);
+      note(`interchat: ${errorLine(error)} See interchat help${COMMANDS.has(name ?? '') ? ` ${name}` : ''}.`);
     } else if (error instanceof CommandError || error instanceof InterChatError) {
       note(`interchat: ${errorLine(error)}`);
     } else {

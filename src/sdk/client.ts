@@ -53,6 +53,9 @@ export interface ClientEvents {
 /** So many messages wait for {@link Client.messages} before the stream is no longer read. */
 const BACKLOG = 256;
 
+/** For so many milliseconds a server may still say what it has to say to a client that has left. */
+const LAST_WORDS = 1_000;
+
 /**
  * Opens a client's stream, and keeps it open: a lost connection is opened anew, with growing pauses, as the same client and
  * from where it was.
@@ -203,6 +206,8 @@ export class Client extends EventEmitter<ClientEvents> {
         throw error;
       }
     }
+    // What was sent before comes first, then the stream ends by itself.
+    if (this.#state === 'online') await Promise.race([this.#running, sleep(LAST_WORDS, this.#closing.signal)]);
     await this.close();
   }
 

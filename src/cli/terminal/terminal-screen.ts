@@ -37,6 +37,8 @@ export class TerminalScreen implements Screen {
       .on('line', (line) => this.#settle(line))
       .on('SIGINT', () => this.#interrupt())
       .on('close', () => this.end());
+    // Behind readline, which takes the same keys first.
+    this.#gate.on('data', () => this.#countRows());
     process.once('SIGTERM', () => this.end()).once('SIGHUP', () => this.end());
   }
 
@@ -82,6 +84,15 @@ export class TerminalScreen implements Screen {
     this.onInterrupt();
     this.#readline.close();
     this.#gate.close();
+  }
+
+  /**
+   * Readline draws anew from where it believes the first row to be. It counts rows when keys come one by one, but not when
+   * several come at once, as with a paste: then it would leave the old rows standing. What it counts with is no documented
+   * property, but has been there in every version.
+   */
+  #countRows(): void {
+    (this.#readline as Interface & { prevRows?: number }).prevRows = this.#readline.getCursorPos().rows;
   }
 
   #settle(line: string | undefined): void {
