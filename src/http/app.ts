@@ -12,7 +12,7 @@ import { answerClientError } from './client-error.js';
 import type { App, Context, HttpSettings } from './context.js';
 import { registerDocs, registerOpenApi } from './documentation.js';
 import { collectMethods, completeMethods, methodNotAllowed } from './methods.js';
-import { Metrics } from './metrics.js';
+import type { Metrics } from './metrics.js';
 import { HttpProblem, notFound, pathOf, sendProblem, toHttpProblem } from './problem.js';
 import { addRoutes } from './routes/index.js';
 import { validatorCompiler } from './validation.js';

@@ -80,7 +80,7 @@ export async function registerOpenApi(app: App): Promise<void> {
         const operation = within(within(within(object, 'paths'), path), method);
         if (operation) merge(operation, openapi);
       }
-      return object as ReturnType<typeof jsonSchemaTransformObject>;
+      return object;
     },
   });
 }

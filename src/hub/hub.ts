@@ -168,16 +168,16 @@ export class Hub {
   async openStream(identity: Identity, signal: AbortSignal, welcome: (client: ClientInfo) => Stream): Promise<void> {
     const { index } = identity;
     const socket = await this.clients.streamOpened(index);
-    let stream: Stream | undefined;
-    const closed = () => {
-      this.clients.streamClosed(index, socket);
-      if (stream) this.#forget(index, stream);
-    };
+    const closed = () => this.clients.streamClosed(index, socket);
     if (signal.aborted) return closed();
     signal.addEventListener('abort', closed, { once: true });
-    stream = welcome(await this.clients.get(index));
+    const client = await this.clients.get(index);
+    if (signal.aborted) return;
+    const stream = welcome(client);
     if (this.draining) return stream.close('shutdown');
+    if (!this.clients.isStaying(index)) return stream.close('left');
     this.#remember(index, stream);
+    signal.addEventListener('abort', () => this.#forget(index, stream), { once: true });
     await Subscription.start(this.#engine.log, this.#feeds, mailboxOf(index), identity.position, stream, signal);
   }
 

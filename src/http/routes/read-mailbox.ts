@@ -50,11 +50,7 @@ export function readMailbox(app: App, { hub }: Context): void {
       const cursor = hub.credentials.cursor(index, position);
       reply.header('cache-control', 'no-store');
       const messages = entries.map(entryJson).join();
-      return verbatim(
-        reply,
-        JSON_TYPE,
-        `{\"messages\":[${messages}],\"cursor\":${JSON.stringify(cursor)},\"gap\":${gap}}`,
-      );
+      return verbatim(reply, JSON_TYPE, `{"messages":[${messages}],"cursor":${JSON.stringify(cursor)},"gap":${gap}}`);
     },
   );
 
