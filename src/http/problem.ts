@@ -79,6 +79,14 @@ export function toHttpProblem(error: unknown, maxBody: number): HttpProblem {
 }
 
 function fromFastify(error: Partial<FastifyError>, maxBody: number): HttpProblem {
+  // Its message would repeat the path with its query.
+  if (error.code === 'FST_ERR_BAD_URL') {
+    return new HttpProblem(
+      400,
+      'invalid-request',
+      'The path is not a valid URL: a % that stands for itself is written %25.',
+    );
+  }
   const detail = sentence(error.message ?? '');
   if (error.statusCode === 413) {
     return new HttpProblem(413, 'too-large', `The body is larger than ${maxBody} bytes, the most this server takes.`);

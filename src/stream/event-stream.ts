@@ -51,6 +51,9 @@ export class EventStream implements Stream {
   #deliveries = 0;
   #oldest: number | null = null;
   #closed = false;
+  #written = 0;
+  /** Of those, how many had been taken at the last heartbeat; and for how many heartbeats it has been no more. */
+  #taken = 0;
   #stalled = 0;
   readonly #tail: Buffer;
   readonly #leaveHeartbeat: () => void;
@@ -98,12 +101,12 @@ export class EventStream implements Stream {
   }
 
   beat(): void {
-    if (this.out.writableLength === 0) {
-      this.#stalled = 0;
-      this.#push(this.options.format.heartbeat);
-    } else if (++this.#stalled >= STALLED_BEATS) {
-      this.close('slow-consumer');
-    }
+    const taken = this.#written - this.out.writableLength;
+    const stalls = this.out.writableLength > 0 && taken === this.#taken;
+    this.#taken = taken;
+    this.#stalled = stalls ? this.#stalled + 1 : 0;
+    if (this.#stalled >= STALLED_BEATS) return this.close('slow-consumer');
+    if (this.out.writableLength === 0) this.#push(this.options.format.heartbeat);
   }
 
   close(reason: CloseReason): void {
@@ -123,6 +126,7 @@ export class EventStream implements Stream {
     const bytes = this.#queue.length === 1 ? (this.#queue[0] as Buffer) : Buffer.concat(this.#queue, this.#queued);
     this.#queue = [];
     this.#queued = 0;
+    this.#written += bytes.length;
     this.out.write(bytes);
     if (this.#deliveries === 0) return;
     const seconds = this.#oldest === null ? null : (performance.now() - this.#oldest) / 1000;
