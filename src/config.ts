@@ -201,7 +201,7 @@ export function configHelp(): string {
 export function configTable(): string {
   const rows = keys.map((key) => {
     const preset = defaultOf(key);
-    return `| \`--${flagName(key)}\` | \`${variableName(key)}\` | ${preset === '' ? '' : `\`${preset}\``} | ${describe(key).help} |`;
+    return `| \`--${flagName(key)} ${describe(key).value}\` | \`${variableName(key)}\` | ${preset === '' ? '' : `\`${preset}\``} | ${describe(key).help} |`;
   });
   return ['| flag | variable | default | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
@@ -217,7 +217,7 @@ function* fromFlags(args: string[]): Generator<[Key, Given]> {
     const key = flags.get(token.name);
     if (key === undefined || !token.rawName.startsWith('--')) {
       throw new ConfigError(
-        `Unknown flag ${token.rawName}${suggestion(`--${token.name}`, [...flags.keys()].map(dashed))}`,
+        `Unknown flag ${token.rawName}${suggestion(token.rawName, [...flags.keys()].map(dashed), '--')}`,
       );
     }
     // `--data --port 80` is a forgotten value, not a folder with the name "--port".
@@ -233,7 +233,8 @@ function* fromVariables(env: NodeJS.ProcessEnv): Generator<[Key, Given]> {
     if (!name.startsWith('INTERCHAT_') || text === undefined || text === '' || CLIENT_VARIABLES.includes(name))
       continue;
     const key = variables.get(name);
-    if (key === undefined) throw new ConfigError(`Unknown variable ${name}${suggestion(name, [...variables.keys()])}`);
+    if (key === undefined)
+      throw new ConfigError(`Unknown variable ${name}${suggestion(name, variables.keys(), 'INTERCHAT_')}`);
     yield [key, { text, source: name }];
   }
 }
@@ -311,13 +312,13 @@ function origin(item: string): string | undefined {
   return `${protocol}//${host}`;
 }
 
-/** Ends a refusal of a name: with the one that was probably meant, if one is near. */
-function suggestion(name: string, known: string[]): string {
-  const [nearest] = known
+/** Ends a refusal of a name: with the one that was probably meant, if one is near. `prefix` stands before each of them. */
+function suggestion(name: string, known: Iterable<string>, prefix: string): string {
+  const [nearest] = [...known]
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
+    .filter(({ candidate, distance }) => distance <= (candidate.length - prefix.length) / 2)
     .sort((a, b) => a.distance - b.distance);
-  const near = nearest !== undefined && nearest.distance <= 3;
-  return `${near ? `: did you mean ${nearest.candidate}?` : '.'} See interchat serve --help.`;
+  return `${nearest === undefined ? '.' : `: did you mean ${nearest.candidate}?`} See interchat serve --help.`;
 }
 
 /** How many letters have to be put in, left out or changed to make `a` into `b` (Levenshtein). */
