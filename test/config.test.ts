@@ -158,6 +158,7 @@ void t.test('an unknown flag is refused with the nearest name', async (t) => {
 
 void t.test('an unknown variable is refused with the nearest name', async (t) => {
   t.match(refusal([], { INTERCHAT_PROT: '1' }), /^Unknown variable INTERCHAT_PROT: did you mean INTERCHAT_PORT\?/);
+  t.match(refusal([], { INTERCHAT_FOO: '1' }), /^Unknown variable INTERCHAT_FOO\. See/);
 });
 
 void t.test('a flag without its value is refused', async (t) => {
