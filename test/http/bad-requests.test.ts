@@ -385,7 +385,7 @@ const bad: Bad[] = [
   ],
 ];
 
-t.test(`each of ${bad.length} bad requests gets the right problem`, async (t) => {
+void t.test(`each of ${bad.length} bad requests gets the right problem`, async (t) => {
   t.ok(bad.length >= 200);
   for (const [why, path, asked, status, code] of bad) {
     const answer = await ask(`${server.url}${path}`, asked);
@@ -411,7 +411,7 @@ t.test(`each of ${bad.length} bad requests gets the right problem`, async (t) =>
   t.pass('all were refused as they should be');
 });
 
-t.test('bad input is named', async (t) => {
+void t.test('bad input is named', async (t) => {
   const answer = await ask(`${server.url}/clients?limit=x&stauts=away`);
   t.match(answer.json, {
     errors: [
@@ -425,7 +425,7 @@ t.test('bad input is named', async (t) => {
   });
 });
 
-t.test('what is not even HTTP is answered and cut off, whatever it is', async (t) => {
+void t.test('what is not even HTTP is answered and cut off, whatever it is', async (t) => {
   const raw: [string, RegExp][] = [
     ['GET /clients HTTP/1.1\r\nHost: localhost\r\nX: a\u0000b\r\n\r\n', /^HTTP\/1\.1 400 /],
     ['GARBAGE\r\n\r\n', /^HTTP\/1\.1 400 /],
@@ -454,7 +454,7 @@ t.test('what is not even HTTP is answered and cut off, whatever it is', async (t
   }
 });
 
-t.test('after all that the server serves on, and nobody got anything that was refused', async (t) => {
+void t.test('after all that the server serves on, and nobody got anything that was refused', async (t) => {
   t.equal((await ask(`${server.url}/readyz`)).status, 200);
   const sent = await ask(`${server.url}${MESSAGES}`, plain('at last'));
   t.match(sent, { status: 201 });

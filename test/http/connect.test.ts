@@ -36,7 +36,7 @@ async function send(server: TestServer, to: number, text: string) {
   return answer.json as { id: string; reach: number };
 }
 
-t.test('one request makes a client, welcomes it and opens its stream', async (t) => {
+void t.test('one request makes a client, welcomes it and opens its stream', async (t) => {
   const server = await serve(t);
   const stream = await EventReader.open(t, `${server.url}/events?name=alice`);
   t.equal(stream.response.statusCode, 200);
@@ -55,7 +55,7 @@ t.test('one request makes a client, welcomes it and opens its stream', async (t)
   });
 });
 
-t.test('a message reaches the stream at once, with the cursor behind it as its id', async (t) => {
+void t.test('a message reaches the stream at once, with the cursor behind it as its id', async (t) => {
   const server = await serve(t);
   const { stream, token } = await enter(t, server);
   const sent = await send(server, 1, 'Hello, Client 1!');
@@ -67,7 +67,7 @@ t.test('a message reaches the stream at once, with the cursor behind it as its i
   t.match(again, { client: { index: 1, streams: 2 }, token, resumed: true });
 });
 
-t.test('a stream resumes behind its cursor: what was missed, in order, and nothing twice', async (t) => {
+void t.test('a stream resumes behind its cursor: what was missed, in order, and nothing twice', async (t) => {
   const server = await serve(t);
   for (const how of ['Last-Event-ID', 'after', 'lastEventId', 'token and cursor'] as const) {
     const { stream, client, token } = await enter(t, server);
@@ -92,7 +92,7 @@ t.test('a stream resumes behind its cursor: what was missed, in order, and nothi
   }
 });
 
-t.test('with its token and no cursor a client gets all that its mailbox keeps', async (t) => {
+void t.test('with its token and no cursor a client gets all that its mailbox keeps', async (t) => {
   const server = await serve(t);
   const { stream, token } = await enter(t, server);
   await send(server, 1, 'one');
@@ -103,7 +103,7 @@ t.test('with its token and no cursor a client gets all that its mailbox keeps', 
   t.equal((await back.stream.next()).data.text, 'one');
 });
 
-t.test('the token says who, and a cursor only from where if it is of the same client', async (t) => {
+void t.test('the token says who, and a cursor only from where if it is of the same client', async (t) => {
   const server = await serve(t);
   const one = await enter(t, server);
   const two = await enter(t, server);
@@ -113,7 +113,7 @@ t.test('the token says who, and a cursor only from where if it is of the same cl
   t.equal((await back.stream.next()).data.text, 'for one');
 });
 
-t.test('a cursor that is not genuine opens a new client', async (t) => {
+void t.test('a cursor that is not genuine opens a new client', async (t) => {
   const server = await serve(t);
   const { cursor } = await enter(t, server);
   for (const forged of [`${cursor}x`, 'x', '17', '0.1.AAAAAAAAAAAAAAAAAAAAAA', cursor.replace('.1.', '.2.')]) {
@@ -123,7 +123,7 @@ t.test('a cursor that is not genuine opens a new client', async (t) => {
   }
 });
 
-t.test('a cursor beyond the end of the log does not hide what is yet to come', async (t) => {
+void t.test('a cursor beyond the end of the log does not hide what is yet to come', async (t) => {
   const server = await serve(t);
   const { cursor } = await enter(t, server);
   const back = await enter(t, server, '', { 'last-event-id': cursor.replace(/^0/, '999999') });
@@ -132,7 +132,7 @@ t.test('a cursor beyond the end of the log does not hide what is yet to come', a
   t.equal((await back.stream.next()).data.text, 'here');
 });
 
-t.test('a token that is not genuine is refused; one whose client has left is 410', async (t) => {
+void t.test('a token that is not genuine is refused; one whose client has left is 410', async (t) => {
   const server = await serve(t);
   const { token, cursor } = await enter(t, server);
   const forged = await ask(`${server.url}/events`, { token: `${token.slice(0, -3)}abc` });
@@ -150,7 +150,7 @@ t.test('a token that is not genuine is refused; one whose client has left is 410
   t.match(fresh, { client: { index: 2 }, resumed: false });
 });
 
-t.test('application/x-ndjson gives the same events, one JSON object a line', async (t) => {
+void t.test('application/x-ndjson gives the same events, one JSON object a line', async (t) => {
   const server = await serve(t);
   const response = await fetch(`${server.url}/events`, { headers: { accept: 'application/x-ndjson' } });
   t.equal(response.headers.get('content-type'), 'application/x-ndjson');
@@ -171,14 +171,14 @@ t.test('application/x-ndjson gives the same events, one JSON object a line', asy
   await reader.cancel();
 });
 
-t.test('heartbeats come as comments', async (t) => {
+void t.test('heartbeats come as comments', async (t) => {
   const server = await serve(t, { heartbeat: 0.1 });
   const { stream, heartbeat } = await enter(t, server);
   t.equal(heartbeat, 0.1);
   await stream.until(({ comments }) => comments >= 3);
 });
 
-t.test('unknown parameters are named in the welcome, and have no effect', async (t) => {
+void t.test('unknown parameters are named in the welcome, and have no effect', async (t) => {
   const server = await serve(t);
   const { ignored } = await enter(t, server, '?name=a&rooom=x&_=123');
   t.same(ignored, ['rooom', '_']);
@@ -186,7 +186,7 @@ t.test('unknown parameters are named in the welcome, and have no effect', async 
   t.equal((await ask(`${server.url}/events?name=`)).status, 400, 'a name that is known but wrong is refused');
 });
 
-t.test('a client may have 16 streams, each gets everything, and one more is refused', async (t) => {
+void t.test('a client may have 16 streams, each gets everything, and one more is refused', async (t) => {
   const server = await serve(t);
   const { stream, token } = await enter(t, server);
   const streams = [stream];
@@ -200,7 +200,7 @@ t.test('a client may have 16 streams, each gets everything, and one more is refu
   t.ok(clients[0]);
 });
 
-t.test(
+void t.test(
   'away when the last stream closes, gone after the grace time; back in between it is the same client',
   async (t) => {
     const server = await serve(t, { grace: 0.3 });
@@ -221,7 +221,7 @@ t.test(
   },
 );
 
-t.test('leaving ends all streams of the client with bye', async (t) => {
+void t.test('leaving ends all streams of the client with bye', async (t) => {
   const server = await serve(t);
   const { stream, token } = await enter(t, server);
   t.equal((await ask(`${server.url}/clients/1`, { method: 'DELETE', token })).status, 204);
@@ -229,7 +229,7 @@ t.test('leaving ends all streams of the client with bye', async (t) => {
   await stream.end();
 });
 
-t.test('a stream that does not read is cut off, and resumes without a loss', async (t) => {
+void t.test('a stream that does not read is cut off, and resumes without a loss', async (t) => {
   const server = await serve(t, { slowLimit: 64 * 1024 });
   const { stream, cursor } = await enter(t, server);
   stream.response.pause();
@@ -250,7 +250,7 @@ t.test('a stream that does not read is cut off, and resumes without a loss', asy
   t.pass(`all ${sent} messages arrived in order`);
 });
 
-t.test('what is no longer kept is announced by a gap', async (t) => {
+void t.test('what is no longer kept is announced by a gap', async (t) => {
   const server = await serve(t, { keepMessages: 5 });
   const { stream, cursor } = await enter(t, server);
   stream.close();
@@ -267,14 +267,14 @@ t.test('what is no longer kept is announced by a gap', async (t) => {
   for (let i = 45; i < 50; i++) t.equal((await back.stream.next()).data.text, `message ${i}`);
 });
 
-t.test('HEAD shows the head of a stream and makes no client', async (t) => {
+void t.test('HEAD shows the head of a stream and makes no client', async (t) => {
   const server = await serve(t);
   const head = await ask(`${server.url}/events`, { method: 'HEAD' });
   t.match(head, { status: 200, headers: { 'content-type': /^text\/event-stream/ } });
   t.equal((await ask(`${server.url}/clients`)).json.total, 0);
 });
 
-t.test('a stopping server says goodbye, and tells the streams when to return', async (t) => {
+void t.test('a stopping server says goodbye, and tells the streams when to return', async (t) => {
   const server = await serve(t);
   const { stream } = await enter(t, server);
   const stopped = server.stop();

@@ -11,7 +11,7 @@ const credentials = new Credentials(secret, epoch);
 const two = 2 as ClientIndex;
 const seventeen = 17 as Seq;
 
-t.test('a token proves its index, a cursor its index and place', async (t) => {
+void t.test('a token proves its index, a cursor its index and place', async (t) => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 999_999_999_999_999 }), fc.nat(), (index, seq) => {
       t.equal(credentials.verifyToken(credentials.token(index as ClientIndex)), index);
@@ -21,7 +21,7 @@ t.test('a token proves its index, a cursor its index and place', async (t) => {
   );
 });
 
-t.test('a credential that was changed anywhere is not genuine', async (t) => {
+void t.test('a credential that was changed anywhere is not genuine', async (t) => {
   const token = credentials.token(two);
   const cursor = credentials.cursor(two, seventeen);
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.';
@@ -43,7 +43,7 @@ t.test('a credential that was changed anywhere is not genuine', async (t) => {
   t.pass('none of them was accepted');
 });
 
-t.test('what was cut short, padded, or is something else is not genuine', async (t) => {
+void t.test('what was cut short, padded, or is something else is not genuine', async (t) => {
   const token = credentials.token(two);
   const cursor = credentials.cursor(two, seventeen);
   const others = ['', 'x', token.slice(0, -1), `${token}A`, ` ${token}`, `${token}\n`, `${token}=`, cursor];
@@ -63,14 +63,14 @@ t.test('what was cut short, padded, or is something else is not genuine', async 
   }
 });
 
-t.test('tokens of another secret or another log are void', async (t) => {
+void t.test('tokens of another secret or another log are void', async (t) => {
   for (const other of [new Credentials(randomBytes(32), epoch), new Credentials(secret, 'epoch-2')]) {
     t.equal(other.verifyToken(credentials.token(two)), undefined);
     t.equal(other.verifyCursor(credentials.cursor(two, seventeen)), undefined);
   }
 });
 
-t.test('a cursor is no token', async (t) => {
+void t.test('a cursor is no token', async (t) => {
   const mac = credentials.cursor(two, seventeen).split('.')[2] ?? '';
   t.notOk(credentials.token(two).includes(mac), 'the two have keys of their own');
 });

@@ -43,7 +43,7 @@ function deliver(content: { text?: string; data?: unknown }, seq: Seq | null): D
   return new Delivery(seq, Buffer.from(encodeEnvelope(envelope)), null);
 }
 
-t.test('no text and no data can begin a new line, field or event', async (t) => {
+void t.test('no text and no data can begin a new line, field or event', async (t) => {
   fc.assert(
     fc.property(text, fc.jsonValue(), text, (words, value, key) => {
       const content = { text: words, data: { [key]: value, words } };
@@ -64,19 +64,19 @@ t.test('no text and no data can begin a new line, field or event', async (t) => 
   );
 });
 
-t.test('a message that was never stored has no id and ends by itself', async (t) => {
+void t.test('a message that was never stored has no id and ends by itself', async (t) => {
   const delivery = deliver({ text: 'now or never' }, null);
   t.match(sse.message(delivery).toString(), /^data: \{"id":null,.*\}\n\n$/);
   t.match(JSON.parse(ndjson.message(delivery).toString()), { event: 'message', id: null, data: { id: null } });
 });
 
-t.test('the bytes of a message are made once, whoever gets it', async (t) => {
+void t.test('the bytes of a message are made once, whoever gets it', async (t) => {
   const delivery = deliver({ text: 'shared' }, 1 as Seq);
   t.equal(sse.message(delivery), sse.message(delivery));
   t.equal(ndjson.message(delivery), ndjson.message(delivery));
 });
 
-t.test('other events stand on one data line, after their retry, name and id', async (t) => {
+void t.test('other events stand on one data line, after their retry, name and id', async (t) => {
   t.equal(
     sse.event('welcome', '{"a":1}', { id: '0.1.MAC', retry: 1000 }).toString(),
     'retry: 1000\nevent: welcome\nid: 0.1.MAC\ndata: {"a":1}\n\n',
