@@ -1,4 +1,4 @@
-import { ClientGone, ProblemError, Unreachable } from '../sdk/index.js';
+import { ClientGone, ProblemError, Unreachable } from '../sdk/errors.js';
 
 /** What the process ends with; scripts may rely on it. */
 export const ExitCode = {

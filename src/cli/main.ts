@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFile } from 'node:fs/promises';
-import { InterChatError } from '../sdk/index.js';
+import { InterChatError } from '../sdk/errors.js';
 import { CommandError, ExitCode, exitCodeOf, UsageError } from './exit-code.js';
 import { COMMANDS, findCommand, generalHelp, helpOn } from './help.js';
 import { endWhenPipeCloses, note, write } from './output.js';

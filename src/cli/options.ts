@@ -104,8 +104,8 @@ function parse(args: readonly string[], takes: readonly OptionName[]) {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     return { values: values as Partial<Record<OptionName, string | boolean>>, positionals };
   } catch (error) {
-    // Its messages are meant for people.
-    if (error instanceof TypeError) throw new UsageError(error.message);
+    // Its messages are meant for people, but only the first sentence is of use here.
+    if (error instanceof TypeError) throw new UsageError(`${error.message.split(/\.\s/)[0]}.`);
     throw error;
   }
 }

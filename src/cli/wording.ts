@@ -1,5 +1,5 @@
 import type { ClientInfo, Message } from '../sdk/index.js';
-import { ProblemError } from '../sdk/index.js';
+import { ProblemError } from '../sdk/errors.js';
 import { visible, visibleJson } from './visible.js';
 
 /** A client in a list, on one line. */
