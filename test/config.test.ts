@@ -174,7 +174,7 @@ void t.test('what is no flag is refused', async (t) => {
 void t.test('the help text and the table tell every setting with its default', async (t) => {
   t.match(configHelp(), /--port PORT .*\[8080\]/);
   t.match(configHelp(), /--secret SECRET /);
-  t.match(configTable(), /\| `--max-body` \| `INTERCHAT_MAX_BODY` \| `65536` \| /);
+  t.match(configTable(), /\| `--max-body BYTES` \| `INTERCHAT_MAX_BODY` \| `65536` \| /);
   const settings = configHelp().match(/^ {2}--/gm)?.length;
   t.equal(settings, 15);
   t.equal(configTable().split('\n').length, 15 + 2);
