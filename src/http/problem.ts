@@ -48,6 +48,7 @@ const STATUS_OF: Readonly<Record<string, number>> = {
   'no-such-client': 404,
   'not-found': 404,
   'client-gone': 410,
+  'idempotency-key-reused': 422,
   'too-many-requests': 429,
   unavailable: 503,
 };

@@ -275,4 +275,17 @@ export const MailboxQuery = z.strictObject({
     .meta({ description: 'Seconds to wait for a message if there is none: answers as soon as there is.' }),
 });
 
+export const SendHeaders = z.looseObject({
+  'idempotency-key': z
+    .string()
+    .regex(/^[!-~]{1,255}$/, { error: 'must be 1 to 255 visible ASCII characters' })
+    .optional()
+    .meta({
+      description:
+        'Makes a retry safe: a repeat within 10 minutes, by the same sender, sends nothing again and is answered as the first was. ' +
+        'Best a UUID. Without a token all senders are one. It has no effect with ttl 0.',
+      examples: ['8e03978e-40d5-43e8-bc93-6894a57f9324'],
+    }),
+});
+
 export const NoQuery = z.strictObject({});

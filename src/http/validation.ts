@@ -15,7 +15,8 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, ht
   return (input: unknown) => {
     // `/clients/` is not the address of a client that was badly written, but of nothing.
     if (part === 'path' && Object.values(input as Record<string, string>).includes('')) return { error: notFound() };
-    const result = schema.safeParse(input);
+    // Fastify has null for a body that is not there.
+    const result = schema.safeParse(input ?? undefined);
     return result.success ? { value: result.data } : { error: invalid(part, result.error.issues) };
   };
 };

@@ -60,6 +60,16 @@ export class InvalidRequest extends HubError {
   }
 }
 
+/** The key of a retry came with another request than the first time. */
+export class IdempotencyKeyReused extends HubError {
+  readonly code = 'idempotency-key-reused';
+  constructor() {
+    super(
+      'This Idempotency-Key was used for another message within the last 10 minutes. Use a key of its own for each.',
+    );
+  }
+}
+
 /** The server is about to stop. */
 export class Draining extends HubError {
   readonly code = 'unavailable';

@@ -1,8 +1,17 @@
+import { createHash } from 'node:crypto';
 import type { Engine, Entry, Seq } from '../engine/engine.js';
 import type { ClientIndex } from './client-index.js';
 import { Clients, type ClientInfo } from './clients.js';
 import { Credentials } from './credentials.js';
-import { ClientGone, Draining, Forbidden, InvalidRequest, NoSuchMessage, Unauthorized } from './errors.js';
+import {
+  ClientGone,
+  Draining,
+  Forbidden,
+  IdempotencyKeyReused,
+  InvalidRequest,
+  NoSuchMessage,
+  Unauthorized,
+} from './errors.js';
 import { Feeds } from './feeds.js';
 import { type MailboxPage, type MailboxQuery, readMailbox } from './mailbox.js';
 import { type Content, encodeEnvelope, messageJson, type Sender } from './message.js';
@@ -51,6 +60,24 @@ export interface Sent {
   /** The message as JSON. */
   readonly json: string;
   /** How many of those addressed are online. */
+  readonly reach: number;
+  /** Whether nothing was sent, since the same had been sent under this key before: the rest is as it was then. */
+  readonly replayed: boolean;
+}
+
+export interface SendOptions {
+  /** Who sends; null for whoever did not say. */
+  readonly from: ClientIndex | null;
+  /** In seconds; 0 reaches only streams that are open now, and is not stored. */
+  readonly ttl?: number;
+  /** A repeat under the same key, by the same sender, sends nothing again. All who did not say who they are are one sender. */
+  readonly idempotencyKey?: string;
+}
+
+/** What is kept beside a message that was sent under a key, to answer a repeat as the first was answered. */
+interface Receipt {
+  readonly request: string;
+  readonly json: string;
   readonly reach: number;
 }
 
@@ -183,10 +210,9 @@ export class Hub {
 
   /**
    * Sends a message to a client; resolves when it is durable.
-   * @param ttl in seconds; 0 reaches only streams that are open now, and is not stored
-   * @throws NoSuchClient, ClientGone, InvalidRequest, EngineUnavailable
+   * @throws NoSuchClient, ClientGone, InvalidRequest, IdempotencyKeyReused, EngineUnavailable
    */
-  async send(to: ClientIndex, content: Content, ttl: number | undefined, from: ClientIndex | null): Promise<Sent> {
+  async send(to: ClientIndex, content: Content, { from, ttl, idempotencyKey }: SendOptions): Promise<Sent> {
     await this.clients.assertThere(to);
     const sentAt = this.#now();
     const expiresAt = ttl === undefined || ttl === 0 ? undefined : sentAt + ttl * 1000;
@@ -194,13 +220,27 @@ export class Hub {
     const json = encodeEnvelope({ from: sender, to: { client: to }, ...content, sentAt, expiresAt });
     const topic = mailboxOf(to);
     const body = Buffer.from(json);
+    const reach = this.clients.isOnline(to) ? 1 : 0;
     if (ttl === 0) {
       await this.#engine.log.relay(topic, body);
-      return { seq: null, json: messageJson(null, json), reach: this.#reach(to) };
+      return { seq: null, json: messageJson(null, json), reach, replayed: false };
     }
-    const [appended] = await this.#engine.log.append([{ topic, body, expiresAt }]);
-    const seq = appended?.seq ?? START;
-    return { seq, json: messageJson(seq, json), reach: this.#reach(to) };
+    const request = idempotencyKey === undefined ? undefined : fingerprint(to, content, ttl);
+    const dedup =
+      request === undefined
+        ? undefined
+        : {
+            key: `${from ?? ''} ${idempotencyKey}`,
+            note: JSON.stringify({ request, json, reach } satisfies Receipt),
+          };
+    const [appended] = await this.#engine.log.append([{ topic, body, expiresAt, dedup }]);
+    if (!appended) throw new Error('the engine answered for no entry');
+    const { seq, duplicate } = appended;
+    if (!duplicate) return { seq, json: messageJson(seq, json), reach, replayed: false };
+
+    const first = JSON.parse(duplicate.note) as Receipt;
+    if (first.request !== request) throw new IdempotencyKeyReused();
+    return { seq, json: messageJson(seq, first.json), reach: first.reach, replayed: true };
   }
 
   /** Reads a client's mailbox without a stream. Waiting ends early when the server stops. */
@@ -252,10 +292,6 @@ export class Hub {
     this.clients.close();
   }
 
-  #reach(index: ClientIndex): number {
-    return this.clients.isOnline(index) ? 1 : 0;
-  }
-
   #sender(index: ClientIndex): Sender {
     this.clients.seen(index);
     return { index, name: this.clients.nameOf(index) };
@@ -295,4 +331,11 @@ export class Hub {
 function senderOf(entry: Entry): number | undefined {
   const { from } = JSON.parse(Buffer.from(entry.body).toString()) as { from: Sender | null };
   return from?.index;
+}
+
+/** Tells whether a repeat asks for the same as the first. */
+function fingerprint(to: ClientIndex, { text, data }: Content, ttl: number | undefined): string {
+  return createHash('sha256')
+    .update(JSON.stringify([to, text, data, ttl]))
+    .digest('base64url');
 }

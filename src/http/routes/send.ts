@@ -2,7 +2,7 @@ import type { ClientIndex } from '../../hub/client-index.js';
 import { bearerToken } from '../bearer.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
-import { IndexParams, NewMessage, NoQuery, SentMessage } from '../schemas.js';
+import { IndexParams, NewMessage, NoQuery, SendHeaders, SentMessage } from '../schemas.js';
 import { JSON_TYPE, verbatim } from '../verbatim.js';
 
 const TEXT = { schema: { type: 'string', minLength: 1 }, example: 'Hello, Client 2!' };
@@ -22,6 +22,7 @@ export function send(app: App, { hub, metrics }: Context): void {
         security: [{}, { token: [] }],
         params: IndexParams,
         querystring: NoQuery,
+        headers: SendHeaders,
         body: NewMessage,
         response: {
           201: {
@@ -36,6 +37,7 @@ export function send(app: App, { hub, metrics }: Context): void {
             410: 'The addressee, or the client of the token, has left.',
             413: 'The body is too large.',
             415: 'The body is neither JSON nor text.',
+            422: 'The Idempotency-Key was used for another message.',
             429: 'Too many requests.',
             503: 'The message cannot be made durable now.',
           }),
@@ -54,6 +56,11 @@ export function send(app: App, { hub, metrics }: Context): void {
           responses: {
             201: {
               headers: {
+                'Idempotency-Replayed': {
+                  description: '"true" where nothing was sent again.',
+                  schema: { type: 'string' },
+                  example: 'true',
+                },
                 Location: {
                   description: 'Where its addressee and its sender can read it; absent if it was not stored.',
                   schema: { type: 'string' },
@@ -70,8 +77,10 @@ export function send(app: App, { hub, metrics }: Context): void {
       const token = bearerToken(request);
       const from = token === undefined ? null : await hub.authenticate(token);
       const { ttl, ...content } = request.body;
-      const { seq, json, reach } = await hub.send(to, content, ttl, from);
-      metrics.accepted();
+      const idempotencyKey = request.headers['idempotency-key'];
+      const { seq, json, reach, replayed } = await hub.send(to, content, { from, ttl, idempotencyKey });
+      if (replayed) reply.header('idempotency-replayed', 'true');
+      else metrics.accepted();
       if (seq !== null) reply.header('location', `/clients/${to}/messages/${seq}`);
       // The message is JSON already; what the answer has besides is put before its closing brace.
       return verbatim(reply.code(201), JSON_TYPE, `${json.slice(0, -1)},"reach":${reach}}`);
