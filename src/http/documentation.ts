@@ -101,6 +101,9 @@ export async function registerDocs(app: App): Promise<void> {
   app.get('/openapi.yaml', { schema: { hide: true } }, (_request, reply) => reply.type('application/yaml').send(yaml));
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => reply.type('application/json').send(json));
 
+  // Whoever opens the server in a browser sees what can be done with it.
+  app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs/'));
+
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,
