@@ -44,7 +44,11 @@ export async function startServer(config: Config, logger: Logger = pino({ level:
     const hub = await Hub.open(engine, { secret, grace: config.grace * 1000, onError });
     const app = await buildApp({ hub, settings: config, metrics, logger });
     try {
-      await app.listen({ host: config.host, port: config.port, listenTextResolver: (address) => `listening at ${address}` });
+      await app.listen({
+        host: config.host,
+        port: config.port,
+        listenTextResolver: (address) => `listening at ${address}`,
+      });
     } catch (error) {
       hub.close();
       await app.close();
