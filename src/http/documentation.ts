@@ -124,7 +124,13 @@ export async function registerDocs(app: App): Promise<void> {
     routePrefix: '/docs',
     staticCSP: DOCS_POLICY,
     theme: { title: 'InterChat: the API' },
-    uiConfig: { tryItOutEnabled: true, deepLinking: true, displayRequestDuration: true, persistAuthorization: false },
+    uiConfig: {
+      layout: 'BaseLayout',
+      tryItOutEnabled: true,
+      deepLinking: true,
+      displayRequestDuration: true,
+      persistAuthorization: false,
+    },
     transformSpecification: () => document,
     transformSpecificationClone: false,
   });

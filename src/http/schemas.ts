@@ -283,8 +283,8 @@ export const SendHeaders = z.looseObject({
     .meta({
       description:
         'Makes a retry safe: a repeat within 10 minutes, by the same sender, sends nothing again and is answered as the first was. ' +
-        'Best a UUID. Without a token all senders are one. It has no effect with ttl 0.',
-      examples: ['8e03978e-40d5-43e8-bc93-6894a57f9324'],
+        'Best a UUID, such as 8e03978e-40d5-43e8-bc93-6894a57f9324. Without a token all senders are one. It has no effect with ttl 0.',
+      // No example: Swagger would fill it in, and every SEND after the first would be taken for its repeat.
     }),
 });
 
