@@ -1,9 +1,18 @@
 import { Readable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
 
+const TAB = 0x09;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const CTRL_C = 0x03;
+const DELETE = 0x7f;
+
+export interface KeyGateOptions {
+  /** Ctrl-C was typed while no question was open; what was typed ahead is thrown away. */
+  readonly onInterrupt: () => void;
+  /** Whether the cursor stands at the end of the line that is typed. */
+  readonly isAtEnd: () => boolean;
+}
 
 /**
  * Stands between the keys and readline, and lets one line through for each question. Keys typed ahead, or several lines
@@ -16,10 +25,9 @@ export class KeyGate extends Readable {
   readonly #take = (chunk: Buffer) => this.#keys(chunk);
   readonly #finish = () => this.push(null);
 
-  /** @param onInterrupt Ctrl-C was typed while no question was open; what was typed ahead is thrown away */
   constructor(
     private readonly terminal: ReadStream,
-    private readonly onInterrupt: () => void,
+    private readonly options: KeyGateOptions,
   ) {
     super();
     terminal.on('data', this.#take).once('end', this.#finish);
@@ -56,7 +64,7 @@ export class KeyGate extends Readable {
     const interrupt = this.#held.lastIndexOf(CTRL_C);
     if (interrupt < 0) return;
     this.#held = this.#held.subarray(interrupt + 1);
-    this.onInterrupt();
+    this.options.onInterrupt();
   }
 
   #pass(): void {
@@ -68,6 +76,21 @@ export class KeyGate extends Readable {
       end = keys[at] === CARRIAGE_RETURN && keys[at + 1] === LINE_FEED ? at + 2 : at + 1;
     }
     this.#held = keys.subarray(end);
-    if (end > 0) this.push(keys.subarray(0, end));
+    this.#press(keys.subarray(0, end));
   }
+
+  /**
+   * Hands keys to readline. Of several at once it puts text at the end of the line, wherever the cursor is, or has been moved
+   * to by a key among them; so they go one by one unless they are text for the end (for which that would be slow).
+   */
+  #press(keys: Buffer): void {
+    if (keys.length === 0) return;
+    if (this.options.isAtEnd() && !keys.some(isControl)) this.push(keys);
+    else for (let i = 0; i < keys.length; i++) this.push(keys.subarray(i, i + 1));
+  }
+}
+
+/** Keys that do something else than to be part of a text or to end it. */
+function isControl(key: number): boolean {
+  return (key < 0x20 && key !== TAB && key !== LINE_FEED && key !== CARRIAGE_RETURN) || key === DELETE;
 }

@@ -25,7 +25,10 @@ export class TerminalScreen implements Screen {
     input: ReadStream,
     private readonly output: WriteStream,
   ) {
-    this.#gate = new KeyGate(input, () => this.onInterrupt());
+    this.#gate = new KeyGate(input, {
+      onInterrupt: () => this.onInterrupt(),
+      isAtEnd: () => this.#readline.cursor === this.#readline.line.length,
+    });
     this.#readline = createInterface({
       input: this.#gate,
       output,
