@@ -38,6 +38,8 @@ export const command: Command = {
       if (stopping.signal.aborted) return once ? ExitCode.failed : ExitCode.done;
       throw error;
     }
+    // To be missing something is not a thing to keep quiet about.
+    client.on('gap', () => note('Messages were missed: they are no longer kept.'));
     if (!quiet) tell(client, cursor !== undefined || token !== undefined);
     const timer = timeout === undefined ? undefined : setTimeout(stop, timeout);
     let came = false;
@@ -61,7 +63,6 @@ function tell(client: Client, known: boolean): void {
   const { index, welcome } = client;
   note(`Client ${index} connected.`);
   if (known && !welcome.resumed) note('The server does not know that client any more: this is a new one.');
-  client.on('gap', () => note('Messages were missed: they are no longer kept.'));
   client.on('disconnected', ({ error, retryIn }) =>
     note(`Disconnected (${errorLine(error)}), trying again in ${Math.ceil(retryIn / 1000)} s.`),
   );

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap';
 import { type Client, connect, InterChat } from '../../src/sdk/index.js';
 import { temporaryFolder } from '../support/folder.js';
+import { refusal, scriptedServer, stream, welcome } from '../sdk/scripted-server.js';
 import { spawnServer, startServer } from '../support/server.js';
 import { NO_TERMINAL, Terminal } from './terminal.js';
 
@@ -175,6 +176,17 @@ void t.test('Ctrl-C clears the line, calls a question off, and then leaves', { s
   terminal.type(CTRL_C);
   t.equal(await terminal.exited, 0);
   await t.rejects(new InterChat(url).get(1), { code: 'client-gone' });
+});
+
+void t.test('Ctrl-C while a command is not answered gives that up, with what was typed ahead', { skip }, async (t) => {
+  const never = () => undefined;
+  const { url } = await scriptedServer(t, stream(welcome()), never, refusal(410, 'client-gone'));
+  const terminal = new Terminal(t, ['connect', url]);
+  await terminal.until('Client 1 connected.', 'Enter command:');
+  terminal.type(`LIST${ENTER}SEND 1 x${ENTER}${CTRL_C}`);
+  await terminal.until('Enter command: LIST', 'Interrupted.', 'Enter command:');
+  terminal.type(`QUIT${ENTER}`);
+  t.equal(await terminal.exited, 0);
 });
 
 void t.test('Ctrl-D leaves', { skip }, async (t) => {

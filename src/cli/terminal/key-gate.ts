@@ -39,6 +39,11 @@ export class KeyGate extends Readable {
     this.#pass();
   }
 
+  /** Lets nothing more through until it is opened again. */
+  shut(): void {
+    this.#isOpen = false;
+  }
+
   /** Leaves the terminal alone. */
   close(): void {
     this.terminal.off('data', this.#take).off('end', this.#finish).pause();
@@ -60,8 +65,12 @@ export class KeyGate extends Readable {
 
   #keys(chunk: Buffer): void {
     this.#held = Buffer.concat([this.#held, chunk]);
-    if (this.#isOpen) return this.#pass();
-    const interrupt = this.#held.lastIndexOf(CTRL_C);
+    if (this.#isOpen) this.#pass();
+    else this.#heed();
+  }
+
+  #heed(): void {
+    const interrupt = this.#isOpen ? -1 : this.#held.lastIndexOf(CTRL_C);
     if (interrupt < 0) return;
     this.#held = this.#held.subarray(interrupt + 1);
     this.options.onInterrupt();
@@ -73,6 +82,8 @@ export class KeyGate extends Readable {
     let end = keys.length;
     if (at >= 0) {
       this.#isOpen = false;
+      // Once the line has been taken: what comes with it may be meant to stop what it began.
+      setImmediate(() => this.#heed());
       end = keys[at] === CARRIAGE_RETURN && keys[at + 1] === LINE_FEED ? at + 2 : at + 1;
     }
     this.#held = keys.subarray(end);

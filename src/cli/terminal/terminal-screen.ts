@@ -101,6 +101,7 @@ export class TerminalScreen implements Screen {
   #settle(line: string | undefined): void {
     const answer = this.#answer;
     this.#answer = undefined;
+    this.#gate.shut();
     answer?.(line);
   }
 
