@@ -66,11 +66,11 @@ void t.test('a server that says nothing any more is taken for dead', async (t) =
 void t.test('heartbeats keep it alive', async (t) => {
   const server = await scriptedServer(t, (_, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
-    response.write(welcome({ heartbeat: 0.2 }));
+    response.write(welcome({ heartbeat: 0.4 }));
     let beats = 0;
     const timer = setInterval(() => {
-      response.write(++beats === 8 ? message(1) : ':\n\n');
-      if (beats === 8) clearInterval(timer);
+      response.write(++beats === 15 ? message(1) : ':\n\n');
+      if (beats === 15) clearInterval(timer);
     }, 100);
   });
   const client = await connected(t, server.url);
