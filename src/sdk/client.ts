@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { askedFor, backoff, isPassing, sleep } from './backoff.js';
 import { Backlog } from './backlog.js';
 import { ClientGone, ProblemError, Unreachable } from './errors.js';
-import { type CallOptions, InterChat } from './interchat.js';
+import { type CallOptions, InterChat, type SendOptions } from './interchat.js';
 import type {
   Bye,
   ClientInfo,
@@ -162,7 +162,7 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /** @see InterChat.send */
-  send(index: number, content: string | Content, options: CallOptions = {}): Promise<Sent> {
+  send(index: number, content: string | Content, options: SendOptions = {}): Promise<Sent> {
     return this.#api.send(index, content, options);
   }
 

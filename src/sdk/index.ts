@@ -12,7 +12,7 @@ export {
   UnexpectedAnswer,
   Unreachable,
 } from './errors.js';
-export { type CallOptions, InterChat, type InterChatOptions } from './interchat.js';
+export { type CallOptions, InterChat, type InterChatOptions, type SendOptions } from './interchat.js';
 export type {
   Bye,
   ClientInfo,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { ClientInfo, Content, Joined, ListQuery, MessagePage, Page, ReadQuery, Sent } from './resources.js';
 import { Transport, type TransportOptions } from './transport.js';
 
@@ -9,6 +10,11 @@ export interface InterChatOptions extends TransportOptions {
 export interface CallOptions {
   /** Gives the request up. */
   readonly signal?: AbortSignal;
+}
+
+export interface SendOptions extends CallOptions {
+  /** Under one key a message is sent once, however often it is tried within 10 minutes. A new key unless set. */
+  readonly idempotencyKey?: string;
 }
 
 /**
@@ -60,14 +66,15 @@ export class InterChat {
    * Sends a message to a client, from whoever the token proves; it is durable when this resolves.
    * @param content a text, or what else is to be sent
    */
-  send(index: number, content: string | Content, { signal }: CallOptions = {}): Promise<Sent> {
+  send(index: number, content: string | Content, options: SendOptions = {}): Promise<Sent> {
     return this.#transport.call({
       method: 'POST',
       path: `clients/${index}/messages`,
       token: this.#token,
+      headers: { 'idempotency-key': options.idempotencyKey ?? randomUUID() },
       body: typeof content === 'string' ? { text: content } : content,
-      repeatable: false,
-      signal,
+      repeatable: true, // by its key
+      signal: options.signal,
     });
   }
 

@@ -56,16 +56,19 @@ void t.test('two clients see each other, and one reaches the other', async (t) =
   });
   const sent = await alice.send(2, 'Hello, Client 2!');
   t.match(sent, { id: /^\d+$/, from: { index: 1, name: 'alice' }, to: { client: 2 }, reach: 1 });
-  await alice.send(2, { data: { any: ['thing'] } });
+  await alice.send(2, { data: { any: ['thing'] } }, { idempotencyKey: 'k1' });
+  const again = await alice.send(2, { data: { any: ['thing'] } }, { idempotencyKey: 'k1' });
+  await alice.send(2, 'last');
   const received = [];
   for await (const message of bob.messages()) {
     received.push(message);
-    if (received.length === 2) break;
+    if (received.length === 3) break;
   }
   const { reach, ...message } = sent;
   t.equal(reach, 1);
   t.strictSame(received[0], message);
-  t.match(received[1], { data: { any: ['thing'] }, text: undefined });
+  t.match(received[1], { data: { any: ['thing'] }, text: undefined, id: again.id }, 'which is sent once under its key');
+  t.match(received[2], { text: 'last' });
 });
 
 void t.test('without a stream one can list, send and read', async (t) => {

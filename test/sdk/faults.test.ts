@@ -9,7 +9,17 @@ import {
   UnexpectedAnswer,
   Unreachable,
 } from '../../src/sdk/index.js';
-import { event, json, message, refusal, scriptedServer, stream, streamThenCut, welcome } from './scripted-server.js';
+import {
+  type Answer,
+  event,
+  json,
+  message,
+  refusal,
+  scriptedServer,
+  stream,
+  streamThenCut,
+  welcome,
+} from './scripted-server.js';
 
 // Each has its own server, and most of them wait.
 t.jobs = 8;
@@ -263,21 +273,23 @@ void t.test('an answer that does not come in time is given up', async (t) => {
   await t.rejects(connect(unwelcome.url, { retries: 0, timeout: 50 }), Unreachable);
 });
 
-void t.test('what may be repeated is repeated; a message that may have been sent is not', async (t) => {
+void t.test('what may be repeated is repeated: a message under its key, a new client not at all', async (t) => {
+  const cut: Answer = (_, response) => void response.destroy();
   const page = json(200, { clients: [], total: 0, next: null });
-  const flaky = await scriptedServer(t, (_, response) => void response.destroy(), refusal(500, 'internal'), page);
+  const flaky = await scriptedServer(t, cut, refusal(500, 'internal'), page);
   t.match(await new InterChat(flaky.url).list(), { total: 0 });
 
-  const busy = await scriptedServer(
-    t,
-    refusal(503, 'unavailable', { 'retry-after': '0' }),
-    json(201, { id: '1', reach: 1 }),
-  );
-  t.match(await new InterChat(busy.url).send(1, 'Hello'), { id: '1' }, 'it was surely not sent');
+  const broken = await scriptedServer(t, cut, json(201, { id: '1', reach: 1 }));
+  t.match(await new InterChat(broken.url).send(1, 'Hello'), { id: '1' });
+  const [first, second] = broken.requests.map(({ headers }) => headers['idempotency-key']);
+  t.match(first, /^[0-9a-f-]{36}$/);
+  t.equal(second, first);
+  await new InterChat(broken.url).send(1, 'Hello', { idempotencyKey: 'mine' });
+  t.equal(broken.requests.at(-1)?.headers['idempotency-key'], 'mine');
 
-  const broken = await scriptedServer(t, (_, response) => void response.destroy());
-  await t.rejects(new InterChat(broken.url).send(1, 'Hello'), Unreachable);
-  t.equal(broken.requests.length, 1);
+  const joining = await scriptedServer(t, refusal(503, 'unavailable', { 'retry-after': '0' }), cut);
+  await t.rejects(new InterChat(joining.url).join(), Unreachable);
+  t.equal(joining.requests.length, 2, 'again where it was surely not made, and not where it may have been');
 
   const later = await scriptedServer(t, refusal(429, 'too-many-requests', { 'retry-after': '3600' }));
   await t.rejects(new InterChat(later.url).list(), { message: 'this is too-many-requests' });
