@@ -28,6 +28,8 @@ export async function startServer(t: Test, settings: Partial<Config> = {}): Prom
 
 export interface ServerProcess extends Omit<TestServer, 'stop'> {
   readonly process: ChildProcess;
+  /** All it has printed so far, on stdout and stderr. */
+  output(): string;
   /** Sends a signal and waits for the end: the exit code, or null after a signal that killed. */
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
@@ -54,19 +56,31 @@ export async function run(args: readonly string[], env: NodeJS.ProcessEnv = {}):
   return { code, stdout, stderr };
 }
 
+export interface Spawned {
+  readonly folder: string;
+  readonly port?: number;
+  /** Further settings of `interchat serve`. */
+  readonly args?: readonly string[];
+  /** Flags of node itself. */
+  readonly nodeArgs?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
 /** `interchat serve` as built, in a process of its own that can be killed; resolves when it says that it listens. */
 export async function spawnServer(
   t: Test,
-  { folder, port = 0, args = [] }: { folder: string; port?: number; args?: readonly string[] },
+  { folder, port = 0, args = [], nodeArgs = [], env = {} }: Spawned,
 ): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [MAIN, 'serve', '--port', String(port), '--data', folder, ...args], {
+  const serve = ['serve', '--port', String(port), '--data', folder, ...args];
+  const child = spawn(process.execPath, [...nodeArgs, MAIN, ...serve], {
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   t.teardown(() => child.kill('SIGKILL'));
+  let stdout = '';
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const listening = await new Promise<number>((resolve, reject) => {
-    let stdout = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
       const match = /^Server started listening on port (\d+)$/m.exec(stdout);
@@ -80,5 +94,6 @@ export async function spawnServer(
     child.kill(signal);
     return (await exit)[0];
   };
-  return { url: `http://127.0.0.1:${listening}`, port: listening, folder, process: child, end };
+  const url = `http://127.0.0.1:${listening}`;
+  return { url, port: listening, folder, process: child, output: () => stdout + stderr, end };
 }
