@@ -94,7 +94,6 @@ async function registerSafety(app: App, { corsOrigins, rateLimit: perSecond }: H
       allowList: (request) => isLoopback(request.ip),
       errorResponseBuilder: () =>
         new HttpProblem(
-          429,
           'too-many-requests',
           `More than ${perSecond} requests in a second from this address. Wait a second.`,
         ),

@@ -46,7 +46,7 @@ function decode(request: FastifyRequest, body: Buffer): string {
     throw unsupportedMediaType('this charset', accepted(request));
   }
   if (!isUtf8(body)) {
-    throw new HttpProblem(400, 'invalid-request', 'The body is not valid UTF-8. Send it in UTF-8.');
+    throw new HttpProblem('invalid-request', 'The body is not valid UTF-8. Send it in UTF-8.');
   }
   return body.toString('utf8');
 }
@@ -57,7 +57,7 @@ function parseJson(text: string): unknown {
     return JSON.parse(text.startsWith('\ufeff') ? text.slice(1) : text) as unknown;
   } catch (error) {
     const reason = text.trim() === '' ? 'it is empty' : (error as SyntaxError).message;
-    throw new HttpProblem(400, 'invalid-request', `The body is not valid JSON: ${reason}`);
+    throw new HttpProblem('invalid-request', `The body is not valid JSON: ${reason}`);
   }
 }
 

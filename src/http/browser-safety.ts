@@ -22,18 +22,16 @@ export function registerBrowserSafety(app: FastifyInstance, corsOrigins: readonl
     const { origin, host } = request.headers;
     // RFC 9112, section 3.2. HTTP/1.0 needs none, and browsers do not speak it.
     if (host === undefined && request.raw.httpVersion !== '1.0') {
-      throw new HttpProblem(400, 'invalid-request', 'A request needs a Host header. Send one.');
+      throw new HttpProblem('invalid-request', 'A request needs a Host header. Send one.');
     }
     if (origin !== undefined && !origins.has(origin) && !isOwn(origin, host)) {
       throw new HttpProblem(
-        403,
         'forbidden',
         'Pages of this origin may not use the server. Its operator can allow it: --cors-origins or INTERCHAT_CORS_ORIGINS.',
       );
     }
     if (isLoopback(request.socket.localAddress) && !hosts.has(host ?? '') && !namesThisMachine(request, machine)) {
       throw new HttpProblem(
-        403,
         'forbidden',
         'This Host does not name the machine the server runs on. A name it is to be reached by can be allowed: --cors-origins.',
       );

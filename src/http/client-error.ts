@@ -21,18 +21,13 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
 function problemOf(code: string | undefined): HttpProblem {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
-      return new HttpProblem(
-        431,
-        'headers-too-large',
-        'The headers are larger than 16 KiB. Send fewer, or shorter ones.',
-      );
+      return new HttpProblem('headers-too-large', 'The headers are larger than 16 KiB. Send fewer, or shorter ones.');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new HttpProblem(
-        408,
         'request-timeout',
         'The request did not come in whole within the time it has. Send it again.',
       );
     default:
-      return new HttpProblem(400, 'invalid-request', 'This is not a valid HTTP/1.1 request.');
+      return new HttpProblem('invalid-request', 'This is not a valid HTTP/1.1 request.');
   }
 }

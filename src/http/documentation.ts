@@ -4,7 +4,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { parse, stringify } from 'yaml';
 import type { App } from './context.js';
-import { PROBLEM_TYPE } from './problem.js';
+import { PROBLEM_TYPE, problemExample } from './problem.js';
 import { Problem } from './schemas.js';
 
 /** JSON that is put into the OpenAPI document as it is. */
@@ -96,6 +96,7 @@ export async function registerOpenApi(app: App): Promise<void> {
         const operation = within(within(within(object, 'paths'), path), method);
         if (operation) merge(operation, openapi);
       }
+      illustrateProblems(object);
       return object;
     },
   });
@@ -142,6 +143,29 @@ export async function packageVersion(): Promise<string> {
 }
 
 export const OPENAPI_FILE = FILE;
+
+/** The headers that come with some problems, whatever the route. */
+const PROBLEM_HEADERS: Readonly<Record<string, Fragment>> = {
+  401: { 'WWW-Authenticate': { schema: { type: 'string' }, example: 'Bearer realm="interchat"' } },
+  429: { 'Retry-After': { description: 'Seconds to wait.', schema: { type: 'string' }, example: '1' } },
+  503: { 'Retry-After': { description: 'Seconds to wait.', schema: { type: 'string' }, example: '1' } },
+};
+
+/** Gives each problem of each operation an example of its own, and its headers. */
+function illustrateProblems(document: Fragment): void {
+  const paths = within(document, 'paths') as Record<string, Record<string, Fragment>>;
+  for (const [path, operations] of Object.entries(paths)) {
+    for (const operation of Object.values(operations)) {
+      for (const [status, answer] of Object.entries(within(operation, 'responses') as Record<string, Fragment>)) {
+        const content = within(within(answer, 'content'), PROBLEM_TYPE);
+        if (!content) continue;
+        const instance = path.replace('{index}', '2').replace('{id}', '17');
+        const example = problemExample(Number(status), String(answer.description), instance);
+        merge(answer, { headers: PROBLEM_HEADERS[status], content: { [PROBLEM_TYPE]: { example } } });
+      }
+    }
+  }
+}
 
 /**
  * The generator makes two components of each schema, one as it goes in and one as it comes out. No schema here is used for

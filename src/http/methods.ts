@@ -47,7 +47,7 @@ export function completeMethods(app: FastifyInstance, methods: ReadonlyMap<strin
 }
 
 export function methodNotAllowed(method: string, allow: string): HttpProblem {
-  return new HttpProblem(405, 'method-not-allowed', `${method} is not for this path. It takes ${allow}.`, {
+  return new HttpProblem('method-not-allowed', `${method} is not for this path. It takes ${allow}.`, {
     headers: { allow },
   });
 }

@@ -17,15 +17,16 @@ export interface Problem {
   readonly status: number;
   readonly detail: string;
   readonly instance: string;
-  readonly code: string;
+  readonly code: ProblemCode;
   readonly errors?: readonly InputError[];
 }
 
 /** Everything that can be wrong with a request before the hub has seen it. */
 export class HttpProblem extends Error {
+  readonly status: number;
+
   constructor(
-    readonly status: number,
-    readonly code: string,
+    readonly code: ProblemCode,
     detail: string,
     readonly extra: {
       readonly errors?: readonly InputError[];
@@ -33,6 +34,7 @@ export class HttpProblem extends Error {
     } = {},
   ) {
     super(detail);
+    this.status = STATUS_OF[code];
   }
 }
 
@@ -41,19 +43,31 @@ export const PROBLEM_TYPE = 'application/problem+json';
 /** Seconds after which something that is unavailable for the moment may be tried again. */
 const RETRY_AFTER = '1';
 
-const STATUS_OF: Readonly<Record<string, number>> = {
+/** Every code there is, and the status it comes with. */
+const STATUS_OF = {
   'invalid-request': 400,
   unauthorized: 401,
   forbidden: 403,
   'no-such-client': 404,
   'not-found': 404,
+  'method-not-allowed': 405,
+  'not-acceptable': 406,
+  'request-timeout': 408,
   'client-gone': 410,
+  'too-large': 413,
+  'unsupported-media-type': 415,
   'idempotency-key-reused': 422,
   'too-many-requests': 429,
+  'headers-too-large': 431,
+  'internal-error': 500,
   unavailable: 503,
-};
+} as const;
 
-const TITLES: Readonly<Record<string, string>> = {
+export type ProblemCode = keyof typeof STATUS_OF;
+
+export const PROBLEM_CODES = Object.keys(STATUS_OF) as [ProblemCode, ...ProblemCode[]];
+
+const TITLES: Readonly<Partial<Record<ProblemCode, string>>> = {
   'invalid-request': 'The request is not valid',
   'no-such-client': 'No such client',
   'client-gone': 'The client has left',
@@ -67,11 +81,10 @@ export function toHttpProblem(error: unknown, maxBody: number): HttpProblem {
   if (error instanceof HttpProblem) return error;
   if (error instanceof HubError) {
     const errors = error instanceof InvalidRequest ? [{ path: error.path, message: error.reason }] : undefined;
-    return new HttpProblem(STATUS_OF[error.code] ?? 500, error.code, error.message, { errors });
+    return new HttpProblem(error.code, error.message, { errors });
   }
   if (error instanceof EngineUnavailable) {
     return new HttpProblem(
-      503,
       'unavailable',
       `${sentence(error.message)} Nothing is lost that was acknowledged; try again in a moment.`,
     );
@@ -83,47 +96,45 @@ function fromFastify(error: Partial<FastifyError>, maxBody: number): HttpProblem
   // Its message would repeat the path with its query.
   if (error.code === 'FST_ERR_BAD_URL') {
     return new HttpProblem(
-      400,
       'invalid-request',
       'The path is not a valid URL: a % that stands for itself is written %25.',
     );
   }
   const detail = sentence(error.message ?? '');
   if (error.statusCode === 413) {
-    return new HttpProblem(413, 'too-large', `The body is larger than ${maxBody} bytes, the most this server takes.`);
+    return new HttpProblem('too-large', `The body is larger than ${maxBody} bytes, the most this server takes.`);
   }
   if (error.statusCode === 415) return unsupportedMediaType('the one sent');
-  if (error.statusCode === 429) return new HttpProblem(429, 'too-many-requests', detail);
-  if (error.statusCode === 503)
-    return new HttpProblem(503, 'unavailable', 'The server is stopping. Try again in a moment.');
+  if (error.statusCode === 429) return new HttpProblem('too-many-requests', detail);
+  if (error.statusCode === 503) return new HttpProblem('unavailable', 'The server is stopping. Try again in a moment.');
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
-    return new HttpProblem(400, 'invalid-request', detail);
+    return new HttpProblem('invalid-request', detail);
   }
   return new HttpProblem(
-    500,
     'internal-error',
     'This is a fault of the server, which has logged it. Nothing was acknowledged.',
   );
 }
 
 export function unsupportedMediaType(what: string, accepted = 'application/json'): HttpProblem {
-  return new HttpProblem(
-    415,
-    'unsupported-media-type',
-    `This route does not take ${what}. Send ${accepted}, in UTF-8.`,
-  );
+  return new HttpProblem('unsupported-media-type', `This route does not take ${what}. Send ${accepted}, in UTF-8.`);
 }
 
 export function notAcceptable(offered: readonly string[]): HttpProblem {
   return new HttpProblem(
-    406,
     'not-acceptable',
     `This can be had as ${offered.join(' or ')} only. Change the Accept header.`,
   );
 }
 
 export function notFound(): HttpProblem {
-  return new HttpProblem(404, 'not-found', 'There is nothing at this path. GET /docs shows what there is.');
+  return new HttpProblem('not-found', 'There is nothing at this path. GET /docs shows what there is.');
+}
+
+/** What a problem of this status looks like, for the document. */
+export function problemExample(status: number, detail: string, instance: string): Problem {
+  const code = PROBLEM_CODES.find((one) => STATUS_OF[one] === status) ?? 'internal-error';
+  return problemBody(new HttpProblem(code, detail), instance);
 }
 
 export function problemBody({ status, code, message, extra }: HttpProblem, instance: string): Problem {

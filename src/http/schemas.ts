@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PROBLEM_CODES } from './problem.js';
 
 /*
  * The shapes of the API, each said once: requests are validated by them, types come from them, and the OpenAPI document is
@@ -173,7 +174,7 @@ export const Problem = z
       .meta({ examples: [404] }),
     detail: z.string().meta({ description: 'What is wrong, and what to do about it.' }),
     instance: z.string().meta({ description: 'The path that was asked for.', examples: ['/clients/7'] }),
-    code: z.string().meta({ description: 'What programs may rely on.', examples: ['no-such-client'] }),
+    code: z.enum(PROBLEM_CODES).meta({ description: 'What programs may rely on.', examples: ['no-such-client'] }),
     errors: z
       .array(z.object({ path: z.string(), message: z.string() }))
       .optional()
@@ -234,7 +235,10 @@ export const IndexParams = z.object({
 });
 
 export const MessageParams = IndexParams.extend({
-  id: whole(1, INDEX_MOST, 'must be the id of a message: a positive whole number'),
+  id: whole(1, INDEX_MOST, 'must be the id of a message: a positive whole number').meta({
+    description: 'The id of a message.',
+    examples: [17],
+  }),
 });
 
 export const ConnectQuery = z.looseObject({
@@ -244,10 +248,24 @@ export const ConnectQuery = z.looseObject({
   token: z.string().optional().meta({ description: 'The token, for EventSource, which cannot set headers.' }),
 });
 
+/** How a plain EventSource says how far it had read. */
+export const ConnectHeaders = z.looseObject({
+  'last-event-id': z.string().optional().meta({
+    description: 'The id of the last event that came: the cursor from which to go on. A browser sends it by itself.',
+  }),
+});
+
+const pageLimit = whole(1, 1000, 'must be a whole number from 1 to 1000')
+  .default(100)
+  .meta({ description: 'The most that one answer may have.' });
+
 export const ListQuery = z.strictObject({
-  status: z.enum(['online', 'away'], { error: 'must be online or away' }).optional(),
+  status: z
+    .enum(['online', 'away'], { error: 'must be online or away' })
+    .optional()
+    .meta({ description: 'Only clients of this status.' }),
   name: clientName.optional().meta({ description: 'Only clients with exactly this name.' }),
-  limit: whole(1, 1000, 'must be a whole number from 1 to 1000').default(100),
+  limit: pageLimit,
   after: whole(0, INDEX_MOST, 'must be the index of a client')
     .optional()
     .meta({ description: 'Only clients with a higher index.' }),
@@ -262,7 +280,7 @@ export const MailboxQuery = z.strictObject({
   before: whole(1, INDEX_MOST, 'must be the id of a message')
     .optional()
     .meta({ description: 'An id: only messages before it; without `after` the newest of them.' }),
-  limit: whole(1, 1000, 'must be a whole number from 1 to 1000').default(100),
+  limit: pageLimit,
   wait: z
     .preprocess(
       (text) => (typeof text === 'string' && /^\d{1,2}(\.\d{1,3})?$/.test(text) ? Number(text) : text),

@@ -27,7 +27,7 @@ function invalid(part: string, issues: readonly z.core.$ZodIssue[]): HttpProblem
   const detail = first
     ? `In the ${part}: ${first.path === '' ? '' : `"${first.path}" `}${first.message}.`
     : `The ${part} is not valid.`;
-  return new HttpProblem(400, 'invalid-request', errors.length > 1 ? `${detail} See errors for the rest.` : detail, {
+  return new HttpProblem('invalid-request', errors.length > 1 ? `${detail} See errors for the rest.` : detail, {
     errors,
   });
 }

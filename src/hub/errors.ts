@@ -1,8 +1,20 @@
 import type { ClientIndex } from './client-index.js';
 
-/** What the hub refuses to do, and why. `code` is what clients of the API may rely on; the message says what to do. */
+/** Names a refusal for programs; part of the API. */
+export type HubErrorCode =
+  | 'invalid-request'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'no-such-client'
+  | 'not-found'
+  | 'client-gone'
+  | 'idempotency-key-reused'
+  | 'too-many-requests'
+  | 'unavailable';
+
+/** What the hub refuses to do, and why. The message says what to do. */
 export abstract class HubError extends Error {
-  abstract readonly code: string;
+  abstract readonly code: HubErrorCode;
 }
 
 /** Nobody was ever given this index. */

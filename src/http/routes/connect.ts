@@ -9,7 +9,7 @@ import { clientJson } from '../client-json.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { negotiate } from '../negotiation.js';
-import { ConnectQuery } from '../schemas.js';
+import { ConnectHeaders, ConnectQuery } from '../schemas.js';
 
 type Query = z.output<typeof ConnectQuery>;
 
@@ -71,6 +71,7 @@ export function connect(app: App, context: Context): void {
           'Events: `welcome` (WelcomeEvent), unnamed (Message, its id is the cursor behind it), `gap` (GapEvent), `bye` (ByeEvent). ' +
           'A comment line every heartbeat. With `Accept: application/x-ndjson` the same, a StreamLine a line.',
         security: [{}, { token: [] }],
+        headers: ConnectHeaders,
         querystring: ConnectQuery,
         response: problems({
           400: 'A parameter is not valid.',

@@ -38,7 +38,7 @@ export function serving(app: App, { hub, metrics }: Context): void {
     },
     async (_request, reply) => {
       const trouble = hub.health();
-      if (trouble !== null) throw new HttpProblem(503, 'unavailable', `Not ready: ${trouble}.`);
+      if (trouble !== null) throw new HttpProblem('unavailable', `Not ready: ${trouble}.`);
       return reply.header('cache-control', 'no-store').send({ status: 'ok' });
     },
   );
