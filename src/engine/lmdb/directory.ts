@@ -7,21 +7,23 @@ import {
   type Revision,
   type Unfollow,
 } from '../engine.js';
+import { copyOf } from './json.js';
 import type { Store } from './store.js';
-import type { Writer } from './writer.js';
+import type { Recovering, Writer } from './writer.js';
 
 interface Watcher {
   readonly prefix: string;
   readonly listener: (change: RecordChange) => void;
 }
 
-export class LmdbDirectory implements Directory {
+export class LmdbDirectory implements Directory, Recovering {
   readonly #watchers = new Set<Watcher>();
   /** What is being written, by key: the next writer of the same key waits for it. */
   readonly #busy = new Map<string, Promise<unknown>>();
-  readonly #series = new Map<string, number>();
-  /** Series with numbers handed out that are not on disk yet: they go with the next write, whichever it is. */
-  readonly #unsaved = new Set<string>();
+  /** Numbers handed out of each series. Those that are not on the disk yet go with the next record, whichever it is. */
+  readonly #series = new Map<string, { last: number; saved: number }>();
+  /** Keys of records of which it is not known whether their last write is on the disk. */
+  readonly #doubtful = new Set<string>();
   #revision: number;
 
   constructor(
@@ -32,31 +34,26 @@ export class LmdbDirectory implements Directory {
   }
 
   async allocate(series: string): Promise<number> {
-    this.writer.assertOpen();
-    const number = this.#lastOf(series) + 1;
-    this.#series.set(series, number);
-    this.#unsaved.add(series);
-    return number;
+    await this.writer.readable();
+    return ++this.#numbersOf(series).last;
   }
 
   async allocated(series: string): Promise<number> {
-    this.writer.assertOpen();
-    return this.#lastOf(series);
+    await this.writer.readable();
+    return this.#numbersOf(series).last;
   }
 
   async get(key: string): Promise<DirectoryRecord | undefined> {
-    this.writer.assertOpen();
+    await this.writer.readable();
     return this.#read(key);
   }
 
   async put(key: string, value: Json, expected: Revision | null): Promise<Revision> {
+    const copy = copyOf(value);
     return this.#exclusively(key, async () => {
-      const there = this.#read(key);
-      if ((there?.revision ?? null) !== expected) throw new Conflict(`The record ${key} has changed meanwhile.`);
-      const record: DirectoryRecord = { key, value: copy(value), revision: ++this.#revision as Revision };
-      await this.#write(key, record, () =>
-        this.store.records.put(key, { value: record.value, revision: record.revision }),
-      );
+      if ((this.#read(key)?.revision ?? null) !== expected) throw conflict(key);
+      const record: DirectoryRecord = { key, value: copy, revision: ++this.#revision as Revision };
+      await this.#write(key, record);
       return record.revision;
     });
   }
@@ -64,16 +61,14 @@ export class LmdbDirectory implements Directory {
   async remove(key: string, expected?: Revision): Promise<void> {
     return this.#exclusively(key, async () => {
       const there = this.#read(key);
-      if (expected !== undefined && there?.revision !== expected) {
-        throw new Conflict(`The record ${key} has changed meanwhile.`);
-      }
-      if (there) await this.#write(key, undefined, () => this.store.records.remove(key));
+      if (expected !== undefined && there?.revision !== expected) throw conflict(key);
+      if (there) await this.#write(key, undefined);
     });
   }
 
   async watch(prefix: string, listener: (change: RecordChange) => void): Promise<Unfollow> {
-    this.writer.assertOpen();
-    for (const { key } of this.store.records.getRange({ start: prefix, end: `${prefix}\uffff` })) {
+    await this.writer.readable();
+    for (const key of this.store.records.getKeys({ start: prefix, end: `${prefix}\uffff` })) {
       listener({ key, record: this.#read(key) });
     }
     const watcher = { prefix, listener };
@@ -81,43 +76,62 @@ export class LmdbDirectory implements Directory {
     return () => this.#watchers.delete(watcher);
   }
 
+  /** A commit may have failed when it was on the disk already: what there is now is told, even if it is no change. */
+  recover(): void {
+    for (const key of this.#doubtful) this.#tell(key, this.#read(key));
+    this.#doubtful.clear();
+  }
+
   #read(key: string): DirectoryRecord | undefined {
     const kept = this.store.records.get(key);
     return kept && { key, value: kept.value as Json, revision: kept.revision as Revision };
   }
 
-  async #write(key: string, record: DirectoryRecord | undefined, operation: () => Promise<unknown>): Promise<void> {
-    const saved: string[] = [];
-    try {
-      await this.writer.write(
-        () => {
-          saved.push(...this.#unsaved);
-          this.#unsaved.clear();
-          return [
-            operation(),
-            this.store.meta.put('revision', this.#revision),
-            ...saved.map((series) => this.store.meta.put(`series/${series}`, this.#lastOf(series))),
-          ];
-        },
-        () => {
-          for (const { prefix, listener } of this.#watchers) if (key.startsWith(prefix)) listener({ key, record });
-        },
-      );
-    } catch (error) {
-      for (const series of saved) this.#unsaved.add(series);
-      throw error;
-    }
+  #write(key: string, record: DirectoryRecord | undefined): Promise<void> {
+    const { records, meta } = this.store;
+    const saving: [series: { saved: number }, number: number][] = [];
+    return this.writer.write({
+      weight: 2,
+      write: () => {
+        if (record) void records.put(key, { value: record.value, revision: record.revision });
+        else void records.remove(key);
+        void meta.put('revision', this.#revision);
+        for (const [name, series] of this.#series) {
+          if (series.last === series.saved) continue;
+          saving.push([series, series.last]);
+          void meta.put(`series/${name}`, series.last);
+        }
+      },
+      committed: () => {
+        for (const [series, number] of saving) series.saved = number;
+        this.#tell(key, record);
+      },
+      failed: () => this.#doubtful.add(key),
+    });
   }
 
-  #lastOf(series: string): number {
-    return this.#series.get(series) ?? Number(this.store.meta.get(`series/${series}`) ?? 0);
+  #tell(key: string, record: DirectoryRecord | undefined): void {
+    for (const { prefix, listener } of this.#watchers) if (key.startsWith(prefix)) listener({ key, record });
+  }
+
+  #numbersOf(series: string): { last: number; saved: number } {
+    let numbers = this.#series.get(series);
+    if (!numbers) {
+      const saved = Number(this.store.meta.get(`series/${series}`) ?? 0);
+      numbers = { last: saved, saved };
+      this.#series.set(series, numbers);
+    }
+    return numbers;
   }
 
   /** One after another for each key, so that what was read is still so when it is written. */
   async #exclusively<Result>(key: string, work: () => Promise<Result>): Promise<Result> {
-    this.writer.assertOpen();
+    const turn = async () => {
+      await this.writer.readable();
+      return work();
+    };
     const before = this.#busy.get(key);
-    const mine = before ? before.then(work, work) : work();
+    const mine = before ? before.then(turn, turn) : turn();
     this.#busy.set(key, mine);
     try {
       return await mine;
@@ -127,7 +141,6 @@ export class LmdbDirectory implements Directory {
   }
 }
 
-/** By value, as it will be read again: nobody else sees a later change to the object. */
-function copy(value: Json): Json {
-  return JSON.parse(JSON.stringify(value)) as Json;
+function conflict(key: string): Conflict {
+  return new Conflict(`The record ${key} has changed meanwhile.`);
 }

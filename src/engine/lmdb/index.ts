@@ -4,7 +4,8 @@ import { LmdbDirectory } from './directory.js';
 import { LmdbLeases } from './leases.js';
 import { lockFolder } from './lock.js';
 import { LmdbLog } from './log.js';
-import { openStore } from './store.js';
+import { Store } from './store.js';
+import { TopicIndex } from './topic-index.js';
 import { Trimmer } from './trimmer.js';
 import { Writer } from './writer.js';
 
@@ -24,34 +25,54 @@ export interface LmdbOptions {
  * @throws EngineUnusable when the folder cannot be used; nothing is left open then
  */
 export async function openLmdbEngine(options: LmdbOptions): Promise<Engine> {
-  const { folder, retention, now = Date.now, onError = () => undefined, observe } = options;
+  const { folder } = options;
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const unlock = await lockFolder(folder);
     try {
-      const store = await openStore(folder);
-      const writer = new Writer(() => [store.meta.put('probe', 0)], onError);
-      const trimmer = new Trimmer(store, writer, retention, now, onError);
-      return {
-        log: new LmdbLog(store, writer, trimmer, { retention, now, appended: observe?.appended ?? (() => undefined) }),
-        directory: new LmdbDirectory(store, writer),
-        leases: new LmdbLeases(),
-        health: () => writer.trouble,
-        close: async () => {
-          await trimmer.close();
-          await writer.close();
-          await store.root.close();
-          await unlock();
-        },
-      };
+      return assemble(await Store.open(folder), unlock, options);
     } catch (error) {
       await unlock();
       throw error;
     }
   } catch (error) {
     if (error instanceof EngineUnusable) throw error;
+    const reason = (error as Error).message;
     throw new EngineUnusable(
-      `The data folder ${folder} cannot be used: ${(error as Error).message}. Give another one: --data or INTERCHAT_DATA.`,
+      `The data folder ${folder} cannot be used: ${reason}. Give another one: --data or INTERCHAT_DATA.`,
+      { cause: error },
     );
   }
+}
+
+function assemble(store: Store, unlock: () => Promise<void>, options: LmdbOptions): Engine {
+  const { retention, now = Date.now, onError = () => undefined, observe } = options;
+  const writer = new Writer(store, onError);
+  const index = new TopicIndex(store, writer);
+  const trimmer = new Trimmer(store, writer, index, retention, now, onError);
+  const log = new LmdbLog(store, writer, index, {
+    epoch: String(store.meta.get('epoch')),
+    dedupWindow: retention.dedupWindow,
+    now,
+    appended: (seconds, entries) => {
+      trimmer.appended();
+      observe?.appended?.(seconds, entries);
+    },
+    dropped: () => trimmer.work(),
+  });
+  const directory = new LmdbDirectory(store, writer);
+  writer.onRecovery(index, log, directory);
+  const close = async () => {
+    await Promise.all([trimmer.close(), writer.close()]);
+    await store.close();
+    await unlock();
+  };
+  let closing: Promise<void> | undefined;
+  return {
+    log,
+    directory,
+    leases: new LmdbLeases(() => writer.assertOpen()),
+    health: () => writer.trouble,
+    close: () => (closing ??= close()),
+  };
 }

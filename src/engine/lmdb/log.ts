@@ -1,50 +1,40 @@
-import { createHash } from 'node:crypto';
-import type {
-  Appended,
-  Bounds,
-  Entry,
-  Log,
-  NewEntry,
-  Range,
-  Relayed,
-  Retention,
-  Seq,
-  Topic,
-  Unfollow,
+import {
+  type Appended,
+  type Bounds,
+  type Entry,
+  type Log,
+  type NewEntry,
+  type Range,
+  type Relayed,
+  type Seq,
+  type Topic,
+  type Unfollow,
 } from '../engine.js';
+import { Batch, type Fresh } from './batch.js';
+import { Dedup, hashOf } from './dedup.js';
 import { Followers } from './followers.js';
-import { decodeEntry, encodeEntry } from './record.js';
-import type { Remembered, Store } from './store.js';
-import type { Trimmer } from './trimmer.js';
-import type { Writer } from './writer.js';
+import { decodeEntry, isExpired } from './record.js';
+import type { Store } from './store.js';
+import type { TopicIndex } from './topic-index.js';
+import type { Recovering, Writer } from './writer.js';
 
 export interface LogOptions {
-  readonly retention: Retention;
+  readonly epoch: string;
+  /** For how many milliseconds a dedup key is remembered. */
+  readonly dedupWindow: number;
   readonly now: () => number;
   /** Told how long an append took to become durable, in seconds, and of how many entries it was. */
   readonly appended: (seconds: number, entries: number) => void;
+  /** Told that a topic was dropped and there are entries to be removed. */
+  readonly dropped: () => void;
 }
 
-/** What a dedup key stands for, and when that is durable. */
-interface Known {
-  readonly remembered: Remembered;
-  stored: Promise<void>;
-}
-
-/** An entry on its way to the disk. */
-interface Fresh {
-  readonly entry: Entry;
-  /** Under the hash of its dedup key, if it has one. */
-  readonly dedup?: { readonly key: string; readonly remembered: Remembered };
-}
-
-const STORED = Promise.resolve();
-
-export class LmdbLog implements Log {
+export class LmdbLog implements Log, Recovering {
   readonly epoch: string;
   readonly #followers = new Followers();
-  /** Dedup keys of entries that are on their way: a repeat waits for what becomes of the first. */
-  readonly #pending = new Map<string, Known>();
+  readonly #dedup: Dedup;
+  /** What takes in entries until its write begins. */
+  #batch: Batch | undefined;
   /** The last number handed out. Those of a write that failed are not used again. */
   #assigned: number;
   /** The last number that is durable. */
@@ -53,48 +43,37 @@ export class LmdbLog implements Log {
   constructor(
     private readonly store: Store,
     private readonly writer: Writer,
-    private readonly trimmer: Trimmer,
+    private readonly index: TopicIndex,
     private readonly options: LogOptions,
   ) {
-    this.epoch = store.epoch;
+    this.epoch = options.epoch;
+    this.#dedup = new Dedup(store);
     this.#last = this.#assigned = Number(store.meta.get('last') ?? 0);
   }
 
   async append(entries: readonly NewEntry[]): Promise<Appended[]> {
     const began = performance.now();
+    await this.writer.readable();
     const now = this.options.now();
     const appended: Appended[] = [];
-    const repeated: Known[] = [];
-    const fresh: Fresh[] = [];
+    const durable = new Set<Promise<void>>();
+    let fresh = 0;
     for (const entry of entries) {
-      const key = entry.dedup && hash(entry.dedup.key);
-      const known = key === undefined ? undefined : this.#known(key, now);
+      const hash = entry.dedup && hashOf(entry.dedup.key);
+      const known = hash === undefined ? undefined : this.#dedup.find(hash, now);
       if (known) {
-        repeated.push(known);
-        appended.push({ seq: known.remembered.seq as Seq, duplicate: { note: known.remembered.note } });
-        continue;
+        const { seq, note } = known.remembered;
+        if (known.stored) durable.add(known.stored());
+        appended.push({ seq: seq as Seq, duplicate: { note } });
+      } else {
+        const seq = ++this.#assigned as Seq;
+        durable.add(this.#add(seq, entry, hash, now));
+        appended.push({ seq });
+        fresh++;
       }
-      const seq = ++this.#assigned as Seq;
-      appended.push({ seq });
-      fresh.push({
-        entry: { seq, topic: entry.topic, body: entry.body, expiresAt: entry.expiresAt },
-        dedup: this.#remember(entry, key, seq, now),
-      });
     }
-    if (fresh.length > 0) {
-      const stored = this.writer.write(
-        () => this.#operations(fresh, now),
-        () => this.#announce(fresh),
-      );
-      for (const { dedup } of fresh) if (dedup) (this.#pending.get(dedup.key) as Known).stored = stored;
-      try {
-        await stored;
-      } finally {
-        for (const { dedup } of fresh) if (dedup) this.#pending.delete(dedup.key);
-      }
-      this.options.appended((performance.now() - began) / 1000, fresh.length);
-    }
-    for (const { stored } of repeated) await stored;
+    await Promise.all(durable);
+    if (fresh > 0) this.options.appended((performance.now() - began) / 1000, fresh);
     return appended;
   }
 
@@ -104,23 +83,8 @@ export class LmdbLog implements Log {
   }
 
   async read(topic: Topic, range: Range): Promise<Entry[]> {
-    this.writer.assertOpen();
-    const low = (range.after ?? 0) + 1;
-    const high = (range.before ?? Number.MAX_SAFE_INTEGER) - 1;
-    if (low > high || range.limit < 1) return [];
-    // The start is included and the end is not; sequence numbers are whole.
-    const keys = range.newest
-      ? { start: [topic, high] as [string, number], end: [topic, low - 1] as [string, number], reverse: true }
-      : { start: [topic, low] as [string, number], end: [topic, high + 1] as [string, number] };
-    const now = this.options.now();
-    const entries: Entry[] = [];
-    for (const { key, value } of this.store.entries.getRange(keys)) {
-      const entry = decodeEntry(topic, key[1], value);
-      if (entry.expiresAt !== undefined && entry.expiresAt <= now) continue;
-      entries.push(entry);
-      if (entries.length === range.limit) break;
-    }
-    return range.newest ? entries.reverse() : entries;
+    await this.writer.readable();
+    return this.#read(topic, range);
   }
 
   async follow(topic: Topic, listener: (entry: Entry | Relayed) => void): Promise<Unfollow> {
@@ -129,9 +93,9 @@ export class LmdbLog implements Log {
   }
 
   async bounds(topic: Topic): Promise<Bounds> {
-    this.writer.assertOpen();
-    const [oldest] = await this.read(topic, { limit: 1 });
-    const [newest] = await this.read(topic, { limit: 1, newest: true });
+    await this.writer.readable();
+    const [oldest] = this.#read(topic, { limit: 1 });
+    const [newest] = this.#read(topic, { limit: 1, newest: true });
     return {
       floor: (this.store.floors.get(topic) ?? 0) as Seq,
       oldest: oldest?.seq ?? null,
@@ -145,49 +109,66 @@ export class LmdbLog implements Log {
   }
 
   async drop(topic: Topic): Promise<void> {
-    this.writer.assertOpen();
-    await this.trimmer.drop(topic);
+    await this.writer.readable();
+    await this.index.drop(topic, this.#assigned);
+    this.options.dropped();
   }
 
-  /** The entry a dedup key stands for: on its way, or stored and within the window. */
-  #known(key: string, now: number): Known | undefined {
-    const pending = this.#pending.get(key);
-    if (pending) return pending;
-    const remembered = this.store.dedups.get(key);
-    return remembered && remembered.until > now ? { remembered, stored: STORED } : undefined;
-  }
-
-  #remember({ dedup }: NewEntry, key: string | undefined, seq: Seq, now: number): Fresh['dedup'] {
-    if (!dedup || key === undefined) return undefined;
-    const remembered = { seq, note: dedup.note, until: now + this.options.retention.dedupWindow };
-    this.#pending.set(key, { remembered, stored: STORED });
-    return { key, remembered };
-  }
-
-  *#operations(fresh: readonly Fresh[], now: number): Iterable<Promise<unknown>> {
-    const { entries, expiries, dedups, dedupEnds, meta } = this.store;
-    for (const { entry, dedup } of fresh) {
-      const { topic, seq, expiresAt } = entry;
-      this.trimmer.expect(topic);
-      yield entries.put([topic, seq], encodeEntry(entry, now));
-      if (expiresAt !== undefined) yield expiries.put([expiresAt, topic, seq], true);
-      if (!dedup) continue;
-      yield dedups.put(dedup.key, dedup.remembered);
-      yield dedupEnds.put([dedup.remembered.until, dedup.key], true);
+  /** A commit may have failed when its entries were on the disk already. They are in the log then, so they are announced. */
+  recover(): void {
+    const found: Entry[] = [];
+    for (const { key, value } of this.store.entries.getRange({ start: this.#last + 1 })) {
+      found.push(decodeEntry(key, value));
     }
-    yield meta.put('last', this.#assigned);
+    this.#announce(found);
   }
 
-  #announce(fresh: readonly Fresh[]): void {
-    for (const { entry } of fresh) {
+  #add(seq: Seq, { topic, body, expiresAt, dedup }: NewEntry, hash: string | undefined, now: number): Promise<void> {
+    if (!this.#batch || this.#batch.isFull) this.#batch = this.#newBatch();
+    const batch = this.#batch;
+    const fresh: Fresh = { entry: { seq, topic, body, expiresAt }, appendedAt: now };
+    if (hash === undefined || !dedup) return batch.add(fresh);
+    const remembered = { seq, note: dedup.note, until: now + this.options.dedupWindow };
+    this.#dedup.begin(hash, remembered, () => batch.stored);
+    return batch.add({ ...fresh, dedup: { hash, remembered } });
+  }
+
+  #newBatch(): Batch {
+    this.writer.assertWritable();
+    const batch: Batch = new Batch(this.store, this.#dedup, {
+      sealed: () => {
+        if (this.#batch === batch) this.#batch = undefined;
+      },
+      stored: (entries) => this.#announce(entries),
+    });
+    batch.stored = this.writer.write(batch);
+    return batch;
+  }
+
+  #announce(entries: readonly Entry[]): void {
+    const now = this.options.now();
+    for (const entry of entries) {
       this.#last = entry.seq;
-      this.trimmer.appended(entry.topic);
-      this.#followers.tell(entry);
+      this.index.add(entry);
     }
+    // Told only when all of them can be read: a listener may ask for what it was not told of.
+    for (const entry of entries) if (!isExpired(entry, now)) this.#followers.tell(entry);
   }
-}
 
-/** Keys are of any length and content; those of lmdb are not. */
-function hash(key: string): string {
-  return createHash('sha256').update(key).digest('base64url');
+  #read(topic: Topic, { after = 0 as Seq, before, limit, newest = false }: Range): Entry[] {
+    const low = after + 1;
+    const high = Math.min((before ?? Infinity) - 1, this.#last);
+    const now = this.options.now();
+    const found: Entry[] = [];
+    if (limit < 1 || low > high) return found;
+    for (const seq of newest ? this.index.descending(topic, low, high) : this.index.ascending(topic, low, high)) {
+      const record = this.store.entries.get(seq);
+      if (!record) continue;
+      const entry = decodeEntry(seq, record);
+      if (isExpired(entry, now)) continue;
+      found.push(entry);
+      if (found.length === limit) break;
+    }
+    return newest ? found.reverse() : found;
+  }
 }

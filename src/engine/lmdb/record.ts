@@ -1,27 +1,39 @@
-import type { Entry, NewEntry, Seq, Topic } from '../engine.js';
+import type { Entry, Seq, Topic } from '../engine.js';
 
-/** Before the body stand two doubles: when it was appended, and when it expires (0: never), in milliseconds since 1970. */
-const HEADER = 16;
+/**
+ * An entry on the disk: when it was appended and when it expires (0: never), in milliseconds since 1970, as doubles; the
+ * length of its topic in a byte; the topic; the body.
+ */
+const EXPIRES_AT = 8;
+const TOPIC_LENGTH = 16;
+const TOPIC = 17;
 
-export function encodeEntry({ body, expiresAt = 0 }: NewEntry, appendedAt: number): Buffer {
-  const record = Buffer.allocUnsafe(HEADER + body.length);
+export interface Stored extends Entry {
+  readonly appendedAt: number;
+}
+
+export function encodeEntry({ topic, body, expiresAt = 0 }: Omit<Entry, 'seq'>, appendedAt: number): Buffer {
+  const record = Buffer.allocUnsafe(TOPIC + topic.length + body.length);
   record.writeDoubleLE(appendedAt, 0);
-  record.writeDoubleLE(expiresAt, 8);
-  record.set(body, HEADER);
+  record.writeDoubleLE(expiresAt, EXPIRES_AT);
+  record[TOPIC_LENGTH] = topic.length;
+  record.write(topic, TOPIC, 'latin1');
+  record.set(body, TOPIC + topic.length);
   return record;
 }
 
-export function decodeEntry(topic: Topic, seq: number, record: Buffer): Entry {
-  const expiresAt = record.readDoubleLE(8);
-  const entry = { seq: seq as Seq, topic, body: record.subarray(HEADER) };
+export function decodeEntry(seq: number, record: Buffer): Stored {
+  const expiresAt = record.readDoubleLE(EXPIRES_AT);
+  const start = TOPIC + (record[TOPIC_LENGTH] ?? 0);
+  const entry = {
+    seq: seq as Seq,
+    topic: record.toString('latin1', TOPIC, start) as Topic,
+    body: record.subarray(start),
+    appendedAt: record.readDoubleLE(0),
+  };
   return expiresAt === 0 ? entry : { ...entry, expiresAt };
 }
 
-export function appendedAt(record: Buffer): number {
-  return record.readDoubleLE(0);
-}
-
-export function isExpired(record: Buffer, now: number): boolean {
-  const expiresAt = record.readDoubleLE(8);
-  return expiresAt !== 0 && expiresAt <= now;
+export function isExpired({ expiresAt }: Pick<Entry, 'expiresAt'>, now: number): boolean {
+  return expiresAt !== undefined && expiresAt <= now;
 }

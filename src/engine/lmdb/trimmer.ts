@@ -1,208 +1,238 @@
 import type { Retention, Topic } from '../engine.js';
-import { appendedAt, isExpired } from './record.js';
+import { decodeEntry, isExpired, type Stored } from './record.js';
 import type { Store } from './store.js';
+import type { TopicIndex } from './topic-index.js';
 import type { Writer } from './writer.js';
-
-interface Stored {
-  readonly key: [string, number];
-  readonly value: Buffer;
-}
 
 /** Entries removed in one write: few enough that neither the event loop nor the senders notice. */
 const STEP = 500;
 
-/** Topics looked at for entries that are too old before the event loop gets its turn. */
-const TOPICS_A_TURN = 200;
+/** Entries that wait to be filed before that is done at once. */
+const MANY_WAITING = 20_000;
 
-/** How often everything that has a time of its own is looked at, at the least and at the most; milliseconds. */
-const SWEEP = { least: 50, most: 60_000 };
+/** How often it looks at what there is to do, in milliseconds. */
+const ROUND_EVERY = 500;
+
+/** Topics looked at when it starts, at a time. */
+const TOPICS_AT_A_TIME = 1_000;
 
 /**
- * Removes what need not be kept any longer, in the background: entries beyond the number a topic may have, entries that are too
- * old or have expired, dedup keys whose time is over. Each removal that raises a floor says so in the same transaction.
+ * Files what was appended, and removes what need not be kept: entries beyond the number a topic may have, entries that are too
+ * old or have expired or whose topic was dropped, dedup keys whose time is over. All in the background and in small steps, one
+ * after the other; each removal that raises a floor says so in the same transaction.
  */
 export class Trimmer {
-  /** How many entries a topic has, of those that were counted: each is, the first time something is appended to it. */
-  readonly #counts = new Map<Topic, number>();
+  /** Topics with more entries than they may have. */
   readonly #crowded = new Set<Topic>();
   #working: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  readonly #timer: NodeJS.Timeout;
 
   constructor(
     private readonly store: Store,
     private readonly writer: Writer,
+    private readonly index: TopicIndex,
     private readonly retention: Retention,
     private readonly now: () => number,
     private readonly onError: (error: Error) => void,
   ) {
-    this.#schedule();
+    this.#timer = setInterval(() => this.work(), ROUND_EVERY);
+    this.#timer.unref();
+    this.#begin(() => this.#findCrowded());
   }
 
-  /** An entry is about to be added to this topic: how many it has is counted now, or is known. */
-  expect(topic: Topic): void {
-    if (!this.#counts.has(topic)) this.#counts.set(topic, this.store.entries.getKeysCount(rangeOf(topic)));
+  /** Something was appended: to be called often. */
+  appended(): void {
+    if (this.index.waiting >= MANY_WAITING) this.work();
   }
 
-  /** An entry that was expected has been added. */
-  appended(topic: Topic): void {
-    const count = (this.#counts.get(topic) ?? 0) + 1;
-    this.#counts.set(topic, count);
-    if (count > this.retention.maxEntries) {
-      this.#crowded.add(topic);
-      this.#work();
-    }
-  }
-
-  /** Removes all of a topic. */
-  async drop(topic: Topic): Promise<void> {
-    const { entries, floors } = this.store;
-    for (;;) {
-      const keys = [...entries.getKeys({ ...rangeOf(topic), limit: STEP })];
-      await this.writer.write(() => [...keys.map((key) => entries.remove(key)), floors.remove(topic)]);
-      this.#uncount(topic, keys.length);
-      if (keys.length < STEP) break;
-    }
-    this.#counts.delete(topic);
+  /** Does what there is to do, unless it is at it. */
+  work(): void {
+    if (this.#closed || this.writer.trouble !== null) return;
+    if (!this.#working) this.#begin(() => this.#work());
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    clearInterval(this.#timer);
     await this.#working;
   }
 
-  #schedule(): void {
-    const { maxAge, dedupWindow } = this.retention;
-    const wait = Math.min(Math.max(Math.min(maxAge, dedupWindow) / 10, SWEEP.least), SWEEP.most);
-    this.#timer = setTimeout(() => {
-      this.#work(() => this.#sweep());
-    }, wait);
-    this.#timer.unref();
+  #begin(work: () => Promise<void>): void {
+    this.#working = work()
+      // That nothing can be written is known; what is left is removed another time.
+      .catch((error: unknown) => this.writer.trouble === null && this.onError(error as Error))
+      .finally(() => (this.#working = undefined))
+      .then(() => undefined);
   }
 
-  /** One thing after another, and never twice at once. */
-  #work(sweep?: () => Promise<void>): void {
-    if (this.#closed) return;
-    if (this.#working) {
-      if (sweep) void this.#working.then(() => this.#work(sweep));
-      return;
-    }
-    this.#working = this.#run(sweep)
-      // The writer tells the operator when it cannot write; what is left is removed another time.
-      .catch((error: unknown) => {
-        if (this.writer.trouble === null) this.onError(error as Error);
-      })
-      .finally(() => {
-        this.#working = undefined;
-        if (sweep && !this.#closed) this.#schedule();
-        if (this.#crowded.size > 0 && this.writer.trouble === null) this.#work();
+  async #work(): Promise<void> {
+    for (let more = true; more && !this.#closed;) {
+      await this.index.file((topic, count) => {
+        if (count > this.retention.maxEntries) this.#crowded.add(topic);
       });
+      more = false;
+      // Each takes a step only, so that none keeps the others waiting for long.
+      for (const step of [this.#dropped, this.#expired, this.#surplus, this.#old, this.#dedups]) {
+        if (!this.#closed && (await step.call(this))) more = true;
+      }
+    }
   }
 
-  async #run(sweep?: () => Promise<void>): Promise<void> {
+  /** The number of entries to be kept may be another one than when the folder was used last. */
+  async #findCrowded(): Promise<void> {
+    let next: string | undefined = '';
+    while (next !== undefined && !this.#closed) {
+      const start: string = next;
+      next = undefined;
+      for (const { key, value } of this.store.filed.getRange({ start, limit: TOPICS_AT_A_TIME })) {
+        if (value.count > this.retention.maxEntries) this.#crowded.add(key as Topic);
+        if (key !== start) next = key;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async #dropped(): Promise<boolean> {
+    const drops = [...this.index.drops];
+    if (drops.length === 0) return false;
+    let room = STEP;
+    const done: [Topic, number][] = [];
+    await this.#remove(() =>
+      drops.flatMap(([topic, last]) => {
+        const found = room > 0 ? this.#oldestOf(topic, last, room) : [];
+        room -= found.length;
+        if (room > 0 && !this.index.isWaiting(topic, last)) done.push([topic, last]);
+        return found;
+      }),
+    );
+    if (done.length > 0) await this.index.dropsDone(done);
+    return room === 0;
+  }
+
+  async #expired(): Promise<boolean> {
+    const { expiries } = this.store;
+    const end: [number, number] = [this.now(), Infinity];
+    if (isEmpty(expiries.getKeys({ end, limit: 1 }))) return false;
+    let found = 0;
+    await this.#remove(() =>
+      [...expiries.getKeys({ end, limit: STEP })].flatMap((key) => {
+        found++;
+        void expiries.remove(key);
+        return this.#stored(key[1]) ?? [];
+      }),
+    );
+    return found === STEP;
+  }
+
+  async #surplus(): Promise<boolean> {
     for (const topic of this.#crowded) {
-      this.#crowded.delete(topic);
-      await this.#thin(topic);
+      let left = 0;
+      await this.#remove(() => {
+        const surplus = (this.store.filed.get(topic)?.count ?? 0) - this.retention.maxEntries;
+        left = Math.max(surplus - STEP, 0);
+        return surplus > 0 ? this.#oldestOf(topic, this.index.filed, Math.min(surplus, STEP)) : [];
+      });
+      if (left === 0) this.#crowded.delete(topic);
+      return this.#crowded.size > 0;
     }
-    await sweep?.();
+    return false;
   }
 
-  /** Removes the oldest of a topic that has too many. */
-  async #thin(topic: Topic): Promise<void> {
-    while (!this.#closed) {
-      const surplus = (this.#counts.get(topic) ?? 0) - this.retention.maxEntries;
-      if (surplus <= 0) return;
-      const oldest = [...this.store.entries.getRange({ ...rangeOf(topic), limit: Math.min(surplus, STEP) })];
-      if (oldest.length === 0) return;
-      await this.#remove(topic, oldest);
-    }
+  /** The log is in the order of time, so what is too old is at its beginning. */
+  async #old(): Promise<boolean> {
+    const oldest = this.now() - this.retention.maxAge;
+    const choose = (limit: number) => {
+      const found: Stored[] = [];
+      for (const { key, value } of this.store.entries.getRange({ end: this.index.filed + 1, limit })) {
+        const entry = decodeEntry(key, value);
+        if (entry.appendedAt > oldest) break;
+        found.push(entry);
+      }
+      return found;
+    };
+    if (choose(1).length === 0) return false;
+    return (await this.#remove(() => choose(STEP))) === STEP;
   }
 
-  async #sweep(): Promise<void> {
+  async #dedups(): Promise<boolean> {
+    const { dedups, dedupOrder } = this.store;
     const now = this.now();
-    await this.#sweepExpired(now);
-    await this.#sweepDedups(now);
-    await this.#sweepOld(now);
+    const choose = (limit: number) => {
+      const found: { seq: number; hash: string; isLast: boolean }[] = [];
+      for (const { key: seq, value: hash } of dedupOrder.getRange({ limit })) {
+        const remembered = dedups.get(hash);
+        if (remembered?.seq === seq && remembered.until > now) break;
+        // The key may have come again since, for another entry.
+        found.push({ seq, hash, isLast: remembered?.seq === seq });
+      }
+      return found;
+    };
+    if (choose(1).length === 0) return false;
+    let found = 0;
+    await this.writer.write({
+      weight: STEP,
+      write: () => {
+        for (const { seq, hash, isLast } of choose(STEP)) {
+          found++;
+          void dedupOrder.remove(seq);
+          if (isLast) void dedups.remove(hash);
+        }
+      },
+    });
+    return found === STEP;
   }
 
-  async #sweepExpired(now: number): Promise<void> {
-    for (;;) {
-      const ends = [...this.store.expiries.getKeys({ end: [now + 1, '', 0], limit: STEP })];
-      if (ends.length === 0 || this.#closed) return;
-      const { entries, expiries } = this.store;
-      const there = ends.filter(([, topic, seq]) => entries.doesExist([topic, seq]));
-      await this.writer.write(() => [
-        ...ends.map((end) => expiries.remove(end)),
-        ...there.map(([, topic, seq]) => entries.remove([topic, seq])),
-      ]);
-      for (const [, topic] of there) this.#uncount(topic as Topic, 1);
-    }
+  #oldestOf(topic: Topic, last: number, limit: number): Stored[] {
+    const end: [string, number] = [topic, Math.min(last, this.index.filed) + 1];
+    return [...this.store.index.getKeys({ start: [topic, 0], end, limit })].flatMap(
+      ([, seq]) => this.#stored(seq) ?? [],
+    );
   }
 
-  async #sweepDedups(now: number): Promise<void> {
-    for (;;) {
-      const ends = [...this.store.dedupEnds.getKeys({ end: [now + 1, ''], limit: STEP })];
-      if (ends.length === 0 || this.#closed) return;
-      const { dedups, dedupEnds } = this.store;
-      await this.writer.write(() =>
-        ends.flatMap((end) => {
-          const [until, key] = end;
-          // The key may have come again since, for another entry.
-          const forgotten = dedups.get(key)?.until === until ? [dedups.remove(key)] : [];
-          return [dedupEnds.remove(end), ...forgotten];
-        }),
-      );
-    }
+  #stored(seq: number): Stored | undefined {
+    const record = this.store.entries.get(seq);
+    return record && decodeEntry(seq, record);
   }
 
-  /** Goes from topic to topic, and in each from its oldest entry on, as long as that is too old. */
-  async #sweepOld(now: number): Promise<void> {
-    const oldest = now - this.retention.maxAge;
-    let looked = 0;
-    let topic = this.#topicAfter('');
-    while (topic !== undefined && !this.#closed) {
-      while (await this.#removeOld(topic, oldest));
-      if (++looked % TOPICS_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-      topic = this.#topicAfter(topic);
-    }
-  }
-
-  #topicAfter(topic: string): Topic | undefined {
-    for (const [next] of this.store.entries.getKeys({ start: [topic, Number.MAX_SAFE_INTEGER], limit: 1 }))
-      return next as Topic;
-    return undefined;
-  }
-
-  /** Removes one step of what is too old; whether there may be more. */
-  async #removeOld(topic: Topic, oldest: number): Promise<boolean> {
-    const old: Stored[] = [];
-    for (const stored of this.store.entries.getRange({ ...rangeOf(topic), limit: STEP })) {
-      if (appendedAt(stored.value) > oldest) break;
-      old.push(stored);
-    }
-    if (old.length > 0) await this.#remove(topic, old);
-    return old.length === STEP;
-  }
-
-  /** Removes the oldest entries of a topic, and raises its floor over those that nobody expected to be gone. */
-  async #remove(topic: Topic, oldest: readonly Stored[]): Promise<void> {
-    const { entries, floors } = this.store;
+  /**
+   * Removes entries, and raises the floors over those that nobody expected to be gone.
+   * @param choose called when the write begins
+   * @returns how many were removed
+   */
+  async #remove(choose: () => readonly Stored[]): Promise<number> {
+    const { entries, index, expiries, filed, floors } = this.store;
     const now = this.now();
-    const missed = oldest.findLast(({ value }) => !isExpired(value, now));
-    await this.writer.write(() => [
-      ...oldest.map(({ key }) => entries.remove(key)),
-      ...(missed ? [floors.put(topic, missed.key[1])] : []),
-    ]);
-    this.#uncount(topic, oldest.length);
-  }
-
-  #uncount(topic: Topic, removed: number): void {
-    const count = this.#counts.get(topic);
-    if (count !== undefined) this.#counts.set(topic, Math.max(count - removed, 0));
+    let removed = 0;
+    await this.writer.write({
+      weight: STEP * 2,
+      write: () => {
+        const touched = new Map<Topic, { removed: number; floor: number }>();
+        for (const entry of choose()) {
+          const { seq, topic, expiresAt } = entry;
+          removed++;
+          void entries.remove(seq);
+          void index.remove([topic, seq]);
+          if (expiresAt !== undefined) void expiries.remove([expiresAt, seq]);
+          const topical = touched.get(topic) ?? { removed: 0, floor: 0 };
+          topical.removed++;
+          if (!isExpired(entry, now) && !this.index.isDropped(topic, seq)) topical.floor = seq;
+          touched.set(topic, topical);
+        }
+        for (const [topic, topical] of touched) {
+          const state = filed.get(topic);
+          if (state && state.count > topical.removed) {
+            void filed.put(topic, { ...state, count: state.count - topical.removed });
+          } else void filed.remove(topic);
+          if (topical.floor > (floors.get(topic) ?? 0)) void floors.put(topic, topical.floor);
+        }
+      },
+    });
+    return removed;
   }
 }
 
-function rangeOf(topic: Topic): { start: [string, number]; end: [string, number] } {
-  return { start: [topic, 0], end: [topic, Number.MAX_SAFE_INTEGER] };
+function isEmpty(range: Iterable<unknown>): boolean {
+  for (const one of range) return one === undefined;
+  return true;
 }

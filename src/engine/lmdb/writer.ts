@@ -1,32 +1,50 @@
 import { EngineUnavailable } from '../engine.js';
+import type { Store } from './store.js';
 
-/** Puts and removes of one write; the promises are what lmdb gives back for each. */
-export type Operations = () => Iterable<Promise<unknown>>;
-
-interface Write {
-  readonly operations: Operations;
-  readonly committed: () => void;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+/** Something to be written, in one commit as a whole. */
+export interface Work {
+  /** How many puts and removes it is, roughly. */
+  readonly weight: number;
+  /** Makes the puts and removes. What is read of the store meanwhile is what is durable: no other commit is under way. */
+  write(): void;
+  /** It is durable: called in the order of the works, before anything else happens. */
+  committed?(): void;
+  /** It failed: what of it is durable, if anything, is told by {@link Recovering} once writing works again. */
+  failed?(): void;
 }
 
-const PROBE_EVERY = 1000;
+/** Someone who keeps in memory what follows from the disk. Called when writing works again, to compare. */
+export interface Recovering {
+  recover(): void;
+}
+
+/** The most that is put into one commit, so that filling it does not keep the event loop from others. */
+const COMMIT_WEIGHT = 5_000;
+
+const PROBE_EVERY = 1_000;
+
+const CLOSED = 'The engine is closed.';
 
 /**
- * The one way to the disk. All writes asked for while a commit is under way go into the next one together, in the order in
- * which they were asked for; a write resolves when its commit is synced. One commit at a time: what fails then is known, and
+ * The one way to the disk. All works asked for while a commit is under way go into the next one together, in the order in
+ * which they were asked for; each resolves when its commit is synced. One commit at a time: what fails then is known, and
  * nothing that came later can have been stored before it.
+ *
+ * After a failure everything is refused until a write of its own has succeeded.
  */
 export class Writer {
-  #queue: Write[] = [];
-  #committing: Promise<void> | undefined;
+  readonly #recovering: Recovering[] = [];
+  #queue: Queued[] = [];
+  #running: Promise<void> | undefined;
+  #mending: Promise<void> | undefined;
+  /** While the file is closed for a moment, to be opened again. */
+  #reopening: Promise<void> | undefined;
   #trouble: string | null = null;
   #closed = false;
-  #probe: NodeJS.Timeout | undefined;
+  readonly #closing = new AbortController();
 
-  /** @param probe a write that changes nothing, to find out whether writing works again */
   constructor(
-    private readonly probe: Operations,
+    private readonly store: Store,
     private readonly onError: (error: Error) => void,
   ) {}
 
@@ -35,85 +53,141 @@ export class Writer {
     return this.#closed ? 'the engine is closed' : this.#trouble;
   }
 
+  onRecovery(...recovering: Recovering[]): void {
+    this.#recovering.push(...recovering);
+  }
+
   /** @throws EngineUnavailable once the engine is closed */
   assertOpen(): void {
-    if (this.#closed) throw new EngineUnavailable('The engine is closed.');
+    if (this.#closed) throw new EngineUnavailable(CLOSED);
   }
 
   /**
-   * @param committed called when it is durable, in the order of the writes and before anything else is
-   * @throws EngineUnavailable when it could not be committed; then nothing of this write was
+   * Resolves when the store can be read.
+   * @throws EngineUnavailable when it cannot
    */
-  write(operations: Operations, committed: () => void = () => undefined): Promise<void> {
-    if (this.#closed) return Promise.reject(new EngineUnavailable('The engine is closed.'));
+  async readable(): Promise<void> {
+    if (this.#reopening) await this.#reopening;
+    this.assertOpen();
+    if (!this.store.isOpen) throw new EngineUnavailable(`The data folder cannot be read: ${this.#trouble}.`);
+  }
+
+  /** @throws EngineUnavailable while nothing is taken */
+  assertWritable(): void {
+    if (this.#closed || this.#trouble !== null) throw this.#refusal();
+  }
+
+  /** @throws EngineUnavailable when it was not taken or could not be committed */
+  async write(work: Work): Promise<void> {
+    this.assertWritable();
     return new Promise((resolve, reject) => {
-      this.#queue.push({ operations, committed, resolve, reject });
-      // A microtask later, so that all writes of this turn are in the first commit already.
-      this.#committing ??= Promise.resolve().then(() => this.#run());
+      this.#queue.push({ work, resolve, reject });
+      // A microtask later, so that all works of this turn are in the first commit already.
+      this.#running ??= Promise.resolve().then(() => this.#run());
     });
   }
 
   /** Resolves when all that was asked for is committed or refused. */
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#probe);
-    await this.#committing;
+    this.#closing.abort();
+    await this.#running;
+    await this.#mending;
   }
 
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
-      const writes = this.#queue;
-      this.#queue = [];
-      const error = await commit(writes);
-      if (error) this.#failed(error);
-      else this.#succeeded(writes);
-      for (const { resolve, reject } of writes) {
-        if (error)
-          reject(new EngineUnavailable(`The data folder cannot be written: ${error.message}.`, { cause: error }));
-        else resolve();
+      const batch = this.#take();
+      try {
+        await this.store.commit(() => {
+          for (const { work } of batch) work.write();
+        });
+      } catch (error) {
+        this.#failed(error as Error, [...batch, ...this.#queue.splice(0)]);
+        break;
+      }
+      for (const { work } of batch) this.#tell(() => work.committed?.());
+      for (const { resolve } of batch) resolve();
+    }
+    this.#running = undefined;
+  }
+
+  #take(): Queued[] {
+    let weight = 0;
+    const end = this.#queue.findIndex(({ work }, at) => {
+      weight += work.weight;
+      return at > 0 && weight > COMMIT_WEIGHT;
+    });
+    return this.#queue.splice(0, end < 0 ? this.#queue.length : end);
+  }
+
+  #failed(error: Error, works: readonly Queued[]): void {
+    this.#trouble = `the data folder cannot be written: ${error.message}`;
+    this.onError(new Error(`The data folder cannot be written: ${error.message}.`, { cause: error }));
+    this.#mending = this.#mend().finally(() => (this.#mending = undefined));
+    for (const { work } of works) this.#tell(() => work.failed?.());
+    const refusal = this.#refusal(error);
+    for (const { reject } of works) reject(refusal);
+  }
+
+  #refusal(cause?: Error): EngineUnavailable {
+    if (this.#closed && !cause) return new EngineUnavailable(CLOSED);
+    return new EngineUnavailable(`The engine cannot take this now: ${this.#trouble}.`, { cause });
+  }
+
+  /** Tries until writing works again, or the engine is closed. */
+  async #mend(): Promise<void> {
+    for (;;) {
+      this.#reopening = this.#reopen().finally(() => (this.#reopening = undefined));
+      await this.#reopening;
+      await pause(PROBE_EVERY, this.#closing.signal);
+      if (this.#closed) return;
+      try {
+        await this.store.commit(() => void this.store.meta.put('probe', 0));
+        break;
+      } catch (error) {
+        this.#trouble = `the data folder cannot be written: ${(error as Error).message}`;
       }
     }
-    this.#committing = undefined;
-  }
-
-  #succeeded(writes: readonly Write[]): void {
     this.#trouble = null;
-    for (const { committed } of writes) committed();
+    for (const one of this.#recovering) this.#tell(() => one.recover());
   }
 
-  #failed(error: Error): void {
-    if (this.#trouble === null) this.onError(error);
-    this.#trouble = `the data folder cannot be written: ${error.message}`;
-    if (this.#closed) return;
-    clearTimeout(this.#probe);
-    this.#probe = setTimeout(() => {
-      this.write(this.probe).catch(() => undefined);
-    }, PROBE_EVERY);
-    this.#probe.unref();
+  async #reopen(): Promise<void> {
+    try {
+      await this.store.reopen();
+    } catch (error) {
+      this.#trouble = `the data folder cannot be opened: ${(error as Error).message}`;
+    }
+  }
+
+  /** Whatever a listener throws is its own affair: the log goes on. */
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.onError(error as Error);
+    }
   }
 }
 
-/** Writes all of them in one transaction; what went wrong, if anything did. */
-async function commit(writes: readonly Write[]): Promise<Error | undefined> {
-  const promises = new Set<Promise<unknown>>();
-  try {
-    // lmdb puts all writes of one turn of the event loop into one transaction, and gives most of them the same promise.
-    for (const { operations } of writes) for (const promise of operations()) promises.add(promise);
-  } catch (error) {
-    await Promise.allSettled(promises);
-    return error as Error;
-  }
-  const failed = (await Promise.allSettled(promises)).find((result) => result.status === 'rejected');
-  return failed && (await reasonOf(failed.reason as Error));
+interface Queued {
+  readonly work: Work;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
 }
 
-/** lmdb rejects with an error that holds a promise of the reason, which rejects in its turn. */
-async function reasonOf(error: Error & { commitError?: Promise<never> }): Promise<Error> {
-  if (!error.commitError) return error;
-  return error.commitError.catch((reason: Error) => new Error(firstClause(reason.message)));
-}
-
-/** "No space left on device: Attempting to write page at …" says enough with its first words. */
-function firstClause(message: string): string {
-  return message.split(':')[0] ?? message;
+/** Resolves after so many milliseconds, or as soon as the signal is given. Keeps no process alive. */
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    timer.unref();
+    signal.addEventListener('abort', done);
+  });
 }

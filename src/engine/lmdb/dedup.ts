@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import type { Remembered, Store } from './store.js';
+
+/** What a dedup key stands for, and what tells when that is durable. */
+export interface Known {
+  readonly remembered: Remembered;
+  /** Resolves when the first is stored, rejects when it was not; undefined when it has long been. */
+  readonly stored?: () => Promise<void>;
+}
+
+/** Which entries were appended of late under a dedup key: those that are stored, and those on their way. */
+export class Dedup {
+  /** A repeat of an entry that is on its way waits for what becomes of the first. */
+  readonly #underWay = new Map<string, Known>();
+
+  constructor(private readonly store: Store) {}
+
+  find(hash: string, now: number): Known | undefined {
+    const known = this.#underWay.get(hash);
+    if (known) return known;
+    const remembered = this.store.dedups.get(hash);
+    return remembered && remembered.until > now ? { remembered } : undefined;
+  }
+
+  begin(hash: string, remembered: Remembered, stored: () => Promise<void>): void {
+    this.#underWay.set(hash, { remembered, stored });
+  }
+
+  /** To be called within a write. */
+  write(hash: string, remembered: Remembered): void {
+    void this.store.dedups.put(hash, remembered);
+    void this.store.dedupOrder.put(remembered.seq, hash);
+  }
+
+  /** It is stored, or was not. */
+  end(hash: string): void {
+    this.#underWay.delete(hash);
+  }
+}
+
+/** Keys are of any length and content; those of lmdb are not. */
+export function hashOf(key: string): string {
+  return createHash('sha256').update(key).digest('base64url');
+}

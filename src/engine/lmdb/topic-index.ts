@@ -1,0 +1,199 @@
+import type { Entry, Topic } from '../engine.js';
+import { decodeEntry } from './record.js';
+import { NOTHING, type Store } from './store.js';
+import { Tail } from './tail.js';
+import type { Recovering, Writer } from './writer.js';
+
+/** Entries filed in one commit: few enough that neither the event loop nor the senders notice. */
+const STEP = 2_000;
+
+/** Which entries each topic has: on the disk those that are filed, in memory the tail. */
+export class TopicIndex implements Recovering {
+  #tail = new Tail();
+  /** A tail that is being filed. */
+  #filing: Tail | undefined;
+  /** Up to here everything is filed. */
+  #filed: number;
+  /** Topics that were dropped, up to where: whatever is left of them is not to be seen. */
+  readonly #drops = new Map<Topic, number>();
+  /** The same of those whose drop is on its way to the disk. */
+  readonly #dropping = new Map<Topic, number>();
+
+  constructor(
+    private readonly store: Store,
+    private readonly writer: Writer,
+  ) {
+    this.#filed = Number(store.meta.get('filed') ?? 0);
+    for (const { key, value } of store.entries.getRange({ start: this.#filed + 1 })) this.add(decodeEntry(key, value));
+    this.recover();
+  }
+
+  /** Up to here everything is filed. */
+  get filed(): number {
+    return this.#filed;
+  }
+
+  /** How many entries wait to be filed. */
+  get waiting(): number {
+    return this.#tail.size;
+  }
+
+  /** Topics that were dropped, and up to where, while something may be left of them. */
+  get drops(): ReadonlyMap<Topic, number> {
+    return this.#drops;
+  }
+
+  /** A durable entry, newer than all before. */
+  add(entry: Entry): void {
+    this.#tail.add(entry);
+  }
+
+  /** Numbers from `low` to `high`, both included, of entries of this topic. Some of the entries may have been removed. */
+  *ascending(topic: Topic, low: number, high: number): Iterable<number> {
+    const from = Math.max(low, (this.#drops.get(topic) ?? 0) + 1);
+    yield* this.#onDisk([topic, from], [topic, Math.min(high, this.#filed) + 1]);
+    if (this.#filing) yield* this.#filing.of(topic, from, high);
+    yield* this.#tail.of(topic, from, high);
+  }
+
+  /** The same from the newest on. */
+  *descending(topic: Topic, low: number, high: number): Iterable<number> {
+    const from = Math.max(low, (this.#drops.get(topic) ?? 0) + 1);
+    yield* this.#tail.of(topic, from, high).toReversed();
+    if (this.#filing) yield* this.#filing.of(topic, from, high).toReversed();
+    yield* this.#onDisk([topic, Math.min(high, this.#filed)], [topic, from - 1]);
+  }
+
+  /** Whether an entry may have been dropped with its topic: for good, or as soon as that is durable. */
+  isDropped(topic: Topic, seq: number): boolean {
+    return seq <= Math.max(this.#drops.get(topic) ?? 0, this.#dropping.get(topic) ?? 0);
+  }
+
+  /** Whether entries of a topic up to `last` wait to be filed. */
+  isWaiting(topic: Topic, last: number): boolean {
+    return this.#filing !== undefined || this.#tail.of(topic, 0, last).length > 0;
+  }
+
+  /** Hides all of a topic up to `last`, and forgets its floor. */
+  drop(topic: Topic, last: number): Promise<void> {
+    const done = () => {
+      if (this.#dropping.get(topic) === last) this.#dropping.delete(topic);
+    };
+    return this.writer.write({
+      weight: 2,
+      write: () => {
+        this.#dropping.set(topic, last);
+        void this.store.drops.put(topic, last);
+        void this.store.floors.remove(topic);
+      },
+      committed: () => {
+        done();
+        this.#drops.set(topic, last);
+      },
+      failed: done,
+    });
+  }
+
+  /** Nothing is left of these topics up to where they were dropped. */
+  dropsDone(done: readonly (readonly [Topic, number])[]): Promise<void> {
+    // Any of them may have been dropped again meanwhile.
+    const over = ([topic, last]: readonly [Topic, number]) =>
+      this.#drops.get(topic) === last && !this.#dropping.has(topic);
+    return this.writer.write({
+      weight: done.length,
+      write: () => {
+        for (const one of done) if (over(one)) void this.store.drops.remove(one[0]);
+      },
+      committed: () => {
+        for (const one of done) if (over(one)) this.#drops.delete(one[0]);
+      },
+    });
+  }
+
+  /**
+   * Files what is in the tail.
+   * @param told of each topic that was filed, with how many entries the index has of it
+   */
+  async file(told: (topic: Topic, count: number) => void): Promise<void> {
+    if (!this.#filing) {
+      if (this.#tail.size === 0) return;
+      this.#filing = this.#tail;
+      this.#tail = new Tail();
+    }
+    const tail = this.#filing;
+    for (const step of stepsOf(tail.topics())) await this.#fileStep(step, told);
+    for (let at = 0; at < tail.expiring.length; at += STEP) {
+      await this.#fileExpiring(tail.expiring.slice(at, at + STEP));
+    }
+    await this.writer.write({
+      weight: 1,
+      write: () => void this.store.meta.put('filed', tail.last),
+      committed: () => {
+        this.#filed = tail.last;
+        this.#filing = undefined;
+      },
+    });
+  }
+
+  /** Drops that failed may be on the disk all the same. */
+  recover(): void {
+    for (const { key, value } of this.store.drops.getRange()) this.#drops.set(key as Topic, value);
+  }
+
+  /** From `start`, which is included, to `end`, which is not, in whichever direction that is. */
+  *#onDisk(start: [Topic, number], end: [Topic, number]): Iterable<number> {
+    const reverse = start[1] > end[1];
+    for (const [, seq] of this.store.index.getKeys({ start, end, reverse })) yield seq;
+  }
+
+  #fileStep(step: Step, told: (topic: Topic, count: number) => void): Promise<void> {
+    const { index, filed } = this.store;
+    const counts: [Topic, number][] = [];
+    return this.writer.write({
+      weight: step.reduce((weight, [, seqs]) => weight + seqs.length + 1, 0),
+      write: () => {
+        for (const [topic, seqs] of step) {
+          const { count, newest } = filed.get(topic) ?? { count: 0, newest: 0 };
+          // A step is done again when one after it failed; nothing may be counted twice.
+          const fresh = seqs.filter((seq) => seq > newest);
+          for (const seq of fresh) void index.put([topic, seq], NOTHING);
+          void filed.put(topic, { count: count + fresh.length, newest: fresh.at(-1) ?? newest });
+          counts.push([topic, count + fresh.length]);
+        }
+      },
+      committed: () => {
+        for (const [topic, count] of counts) told(topic, count);
+      },
+    });
+  }
+
+  #fileExpiring(expiring: Tail['expiring']): Promise<void> {
+    return this.writer.write({
+      weight: expiring.length,
+      write: () => {
+        for (const [expiresAt, seq] of expiring) void this.store.expiries.put([expiresAt, seq], NOTHING);
+      },
+    });
+  }
+}
+
+type Step = [Topic, readonly number[]][];
+
+/** Parts of at most STEP entries. A topic with more than that is in several. */
+function* stepsOf(topics: Iterable<[Topic, readonly number[]]>): Iterable<Step> {
+  let step: Step = [];
+  let room = STEP;
+  for (const [topic, seqs] of topics) {
+    for (let at = 0; at < seqs.length;) {
+      const part = seqs.slice(at, at + room);
+      step.push([topic, part]);
+      at += part.length;
+      room -= part.length;
+      if (room > 0) continue;
+      yield step;
+      step = [];
+      room = STEP;
+    }
+  }
+  if (step.length > 0) yield step;
+}
