@@ -65,7 +65,8 @@ export class Sender {
         this.acknowledged.push({ id: (JSON.parse(body) as { id: string }).id, to, text });
         return true;
       }
-      this.#failed(text, String(status), true);
+      // A 5xx says that it could not be made durable now, not that none of it was.
+      this.#failed(text, String(status), status < 500);
     } catch (error) {
       const { code = 'no code' } = error as NodeJS.ErrnoException;
       this.#failed(text, code, code === 'ECONNREFUSED');
