@@ -3,6 +3,7 @@ import type { Config } from '../../src/config.js';
 import { EventReader, type StreamEvent } from '../support/event-reader.js';
 import { ask } from '../support/http.js';
 import { startServer, type TestServer } from '../support/server.js';
+import { waitFor } from '../support/wait.js';
 
 interface Welcome {
   client: { index: number; name: string | null; status: string; socket: number; streams: number };
@@ -283,11 +284,6 @@ void t.test('a stopping server says goodbye, and tells the streams when to retur
   await stream.end();
   await stopped;
 });
-
-/** Asks again until it is so. */
-async function waitFor(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve));
-}
 
 async function metric(server: TestServer, name: string): Promise<number> {
   const { text } = await ask(`${server.url}/metrics`);

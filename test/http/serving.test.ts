@@ -1,0 +1,148 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { hostname } from 'node:os';
+import t from 'tap';
+import { EventReader } from '../support/event-reader.js';
+import { ask } from '../support/http.js';
+import { startServer, type TestServer } from '../support/server.js';
+import { waitFor } from '../support/wait.js';
+
+async function metrics(server: TestServer): Promise<Record<string, number>> {
+  const { text } = await ask(`${server.url}/metrics`);
+  const lines = text.split('\n').filter((line) => line.startsWith('interchat_'));
+  return Object.fromEntries(
+    lines.map((line) => {
+      const space = line.lastIndexOf(' ');
+      return [line.slice(0, space), Number(line.slice(space + 1))];
+    }),
+  );
+}
+
+void t.test('health, readiness', async (t) => {
+  const server = await startServer(t);
+  t.match(await ask(`${server.url}/healthz`), { status: 200, json: { status: 'ok' } });
+  t.match(await ask(`${server.url}/readyz`), { status: 200, json: { status: 'ok' } });
+});
+
+void t.test('the metrics count what happens', async (t) => {
+  const server = await startServer(t);
+  const one = await EventReader.open(t, `${server.url}/events`);
+  const two = await EventReader.open(t, `${server.url}/events`);
+  await two.next();
+  await ask(`${server.url}/clients`, { method: 'POST' });
+  for (let i = 0; i < 3; i++) await ask(`${server.url}/clients/1/messages`, { json: { text: 'x' } });
+  await one.until(({ events }) => events.length === 4);
+  t.match(await metrics(server), {
+    interchat_streams: 2,
+    'interchat_clients{status="online"}': 2,
+    'interchat_clients{status="away"}': 1,
+    interchat_messages_accepted_total: 3,
+    interchat_deliveries_total: 3,
+    interchat_delivery_seconds_count: 3,
+    interchat_append_seconds_count: 3,
+  });
+  two.close();
+  await waitFor(async () => (await metrics(server))['interchat_stream_closes_total{reason="gone"}'] === 1);
+  t.equal((await metrics(server)).interchat_streams, 1);
+});
+
+void t.test('pages of allowed origins may use everything, and their preflights are answered', async (t) => {
+  const origin = 'https://app.example';
+  const server = await startServer(t, { corsOrigins: [origin] });
+  const preflight = await ask(`${server.url}/clients/1/messages`, {
+    method: 'OPTIONS',
+    headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' },
+  });
+  t.match(preflight, { status: 204, headers: { 'access-control-allow-origin': origin } });
+  const stream = await EventReader.open(t, `${server.url}/events`, { origin });
+  t.equal(stream.headers['access-control-allow-origin'], origin);
+  await stream.next();
+  const sent = await ask(`${server.url}/clients/1/messages`, { json: { text: 'x' }, headers: { origin } });
+  t.match(sent, { status: 201, headers: { 'access-control-expose-headers': /Location/ } });
+  t.equal(
+    (await ask(`${server.url}/clients`, { headers: { host: 'app.example' } })).status,
+    200,
+    'its host is a name of ours',
+  );
+  t.equal((await ask(`${server.url}/clients`, { headers: { origin: 'https://other.example' } })).status, 403);
+});
+
+void t.test('the own origin and the names of this machine are let in', async (t) => {
+  const server = await startServer(t);
+  const { port } = server;
+  for (const host of ['localhost', 'a.localhost', '127.0.0.1', '127.1.2.3', '[::1]', hostname()]) {
+    t.equal((await ask(`${server.url}/clients`, { headers: { host: `${host}:${port}` } })).status, 200, host);
+    const headers = { host: `${host}:${port}`, origin: `http://${host.toLowerCase()}:${port}` };
+    t.equal((await ask(`${server.url}/clients`, { headers })).status, 200, headers.origin);
+  }
+});
+
+void t.test('answers carry the headers that keep browsers safe', async (t) => {
+  const server = await startServer(t);
+  const stream = await EventReader.open(t, `${server.url}/events`);
+  for (const headers of [(await ask(`${server.url}/clients`)).headers, stream.headers]) {
+    t.match(headers, {
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'content-security-policy': /default-src 'none'.*frame-ancestors 'none'/,
+    });
+  }
+});
+
+void t.test('OPTIONS and 405 tell what a path takes', async (t) => {
+  const server = await startServer(t);
+  t.match(await ask(`${server.url}/clients/1`, { method: 'OPTIONS' }), {
+    status: 204,
+    headers: { allow: 'GET, HEAD, PATCH, DELETE, OPTIONS' },
+  });
+  t.match(await ask(`${server.url}/clients`, { method: 'PUT' }), {
+    status: 405,
+    headers: { allow: 'GET, HEAD, POST, OPTIONS' },
+  });
+});
+
+void t.test('callers from elsewhere get so many requests a second; loopback is not limited', async (t) => {
+  const server = await startServer(t, { rateLimit: 5, trustProxy: ['loopback'] });
+  const from = (address: string) => ask(`${server.url}/clients`, { headers: { 'x-forwarded-for': address } });
+  const answers = await Promise.all(Array.from({ length: 8 }, () => from('192.0.2.1')));
+  t.equal(answers.filter(({ status }) => status === 200).length, 5);
+  const refused = answers.find(({ status }) => status === 429);
+  t.match(refused, { headers: { 'retry-after': /^\d+$/ }, json: { code: 'too-many-requests', status: 429 } });
+  t.equal((await from('192.0.2.2')).status, 200, 'another address has its own');
+  const own = await Promise.all(Array.from({ length: 30 }, () => ask(`${server.url}/clients`)));
+  t.ok(own.every(({ status }) => status === 200));
+  const untrusting = await startServer(t, { rateLimit: 1 });
+  const headers = { 'x-forwarded-for': '192.0.2.1' };
+  const all = await Promise.all(Array.from({ length: 5 }, () => ask(`${untrusting.url}/clients`, { headers })));
+  t.ok(
+    all.every(({ status }) => status === 200),
+    'nobody is believed about X-Forwarded-For unless told so',
+  );
+});
+
+/** Writes requests as they are and gives back what comes until `enough`. */
+async function raw(server: TestServer, text: string, enough: RegExp): Promise<string> {
+  const socket = connect(server.port, '127.0.0.1').setEncoding('utf8');
+  await once(socket, 'connect');
+  socket.write(text);
+  let answer = '';
+  for await (const chunk of socket as AsyncIterable<string>) {
+    answer += chunk;
+    if (enough.test(answer)) break;
+  }
+  socket.destroy();
+  return answer;
+}
+
+void t.test('a stream can be asked for behind another request on the same connection, and by HTTP/1.0', async (t) => {
+  const server = await startServer(t);
+  const pipelined = 'GET /clients HTTP/1.1\r\nHost: localhost\r\n\r\nGET /events HTTP/1.1\r\nHost: localhost\r\n\r\n';
+  const answer = await raw(server, pipelined, /event: welcome[\s\S]*\n\n$/);
+  t.match(
+    answer,
+    /^HTTP\/1\.1 200 [\s\S]*"total":0[\s\S]*HTTP\/1\.1 200 OK[\s\S]*\r\n\r\nretry: 1000\nevent: welcome\n/,
+  );
+  const old = await raw(server, 'GET /events HTTP/1.0\r\n\r\n', /event: welcome[\s\S]*\n\n$/);
+  t.notMatch(old, /transfer-encoding/i);
+  t.match(old, /\r\n\r\nretry: 1000\nevent: welcome\n/);
+});
