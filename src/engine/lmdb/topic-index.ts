@@ -51,7 +51,8 @@ export class TopicIndex implements Recovering {
   /** Numbers from `low` to `high`, both included, of entries of this topic. Some of the entries may have been removed. */
   *ascending(topic: Topic, low: number, high: number): Iterable<number> {
     const from = Math.max(low, (this.#drops.get(topic) ?? 0) + 1);
-    yield* this.#onDisk([topic, from], [topic, Math.min(high, this.#filed) + 1]);
+    const filed = Math.min(high, this.#filed);
+    if (from <= filed) yield* this.#onDisk({ start: [topic, from], end: [topic, filed + 1] });
     if (this.#filing) yield* this.#filing.of(topic, from, high);
     yield* this.#tail.of(topic, from, high);
   }
@@ -61,7 +62,8 @@ export class TopicIndex implements Recovering {
     const from = Math.max(low, (this.#drops.get(topic) ?? 0) + 1);
     yield* this.#tail.of(topic, from, high).toReversed();
     if (this.#filing) yield* this.#filing.of(topic, from, high).toReversed();
-    yield* this.#onDisk([topic, Math.min(high, this.#filed)], [topic, from - 1]);
+    const filed = Math.min(high, this.#filed);
+    if (from <= filed) yield* this.#onDisk({ start: [topic, filed], end: [topic, from - 1], reverse: true });
   }
 
   /** Whether an entry may have been dropped with its topic: for good, or as soon as that is durable. */
@@ -140,10 +142,9 @@ export class TopicIndex implements Recovering {
     for (const { key, value } of this.store.drops.getRange()) this.#drops.set(key as Topic, value);
   }
 
-  /** From `start`, which is included, to `end`, which is not, in whichever direction that is. */
-  *#onDisk(start: [Topic, number], end: [Topic, number]): Iterable<number> {
-    const reverse = start[1] > end[1];
-    for (const [, seq] of this.store.index.getKeys({ start, end, reverse })) yield seq;
+  /** From `start`, which is included, to `end`, which is not. lmdb turns back where the end comes before the start. */
+  *#onDisk(range: { start: [Topic, number]; end: [Topic, number]; reverse?: true }): Iterable<number> {
+    for (const [, seq] of this.store.index.getKeys(range)) yield seq;
   }
 
   #fileStep(step: Step, told: (topic: Topic, count: number) => void): Promise<void> {
