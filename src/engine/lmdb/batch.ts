@@ -1,7 +1,7 @@
 import type { Entry } from '../engine.js';
 import type { Dedup } from './dedup.js';
 import { encodeEntry } from './record.js';
-import type { Remembered, Store } from './store.js';
+import { GROWTH_OF_CHANGE, type Remembered, type Store } from './store.js';
 import type { Work } from './writer.js';
 
 /** An entry on its way to the disk. */
@@ -14,12 +14,16 @@ export interface Fresh {
 const MOST_ENTRIES = 2_000;
 const MOST_BYTES = 4 * 1024 * 1024;
 
+/** Bytes an entry takes beside its body, at the most. */
+const OVERHEAD = 200;
+
 /** Entries of many appends that are written together. One of these for all costs less than a promise for each. */
 export class Batch implements Work {
   /** What {@link Writer.write} promised. */
   stored: Promise<void> = Promise.resolve();
   readonly #entries: Fresh[] = [];
   #bytes = 0;
+  #keys = 0;
 
   constructor(
     private readonly store: Store,
@@ -36,6 +40,11 @@ export class Batch implements Work {
     return this.#entries.length;
   }
 
+  /** Its entries come one after the other, so it is their size that counts; dedup keys are everywhere. */
+  get growth(): number {
+    return 2 * (this.#bytes + this.#entries.length * OVERHEAD) + this.#keys * 2 * GROWTH_OF_CHANGE;
+  }
+
   get isFull(): boolean {
     return this.#entries.length >= MOST_ENTRIES || this.#bytes >= MOST_BYTES;
   }
@@ -44,6 +53,7 @@ export class Batch implements Work {
   add(fresh: Fresh): Promise<void> {
     this.#entries.push(fresh);
     this.#bytes += fresh.entry.body.length;
+    if (fresh.dedup) this.#keys++;
     return this.stored;
   }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Remembered, Store } from './store.js';
+import { GROWTH_OF_CHANGE, type Remembered, type Store } from './store.js';
+import type { Writer } from './writer.js';
 
 /** What a dedup key stands for, and what tells when that is durable. */
 export interface Known {
@@ -30,6 +31,33 @@ export class Dedup {
   write(hash: string, remembered: Remembered): void {
     void this.store.dedups.put(hash, remembered);
     void this.store.dedupOrder.put(remembered.seq, hash);
+  }
+
+  /**
+   * Removes up to `limit` keys whose time is over.
+   * @returns whether there may be more of them
+   */
+  async forget(writer: Writer, now: number, limit: number): Promise<boolean> {
+    const { dedups, dedupOrder } = this.store;
+    const over: { seq: number; hash: string }[] = [];
+    for (const { key: seq, value: hash } of dedupOrder.getRange({ limit })) {
+      const remembered = dedups.get(hash);
+      if (remembered?.seq === seq && remembered.until > now) break;
+      over.push({ seq, hash });
+    }
+    if (over.length === 0) return false;
+    await writer.write({
+      weight: over.length * 2,
+      growth: over.length * 2 * GROWTH_OF_CHANGE,
+      write: () => {
+        for (const { seq, hash } of over) {
+          void dedupOrder.remove(seq);
+          // The key may have come again since, for another entry.
+          if (!this.#underWay.has(hash) && dedups.get(hash)?.seq === seq) void dedups.remove(hash);
+        }
+      },
+    });
+    return over.length === limit;
   }
 
   /** It is stored, or was not. */

@@ -8,7 +8,7 @@ import {
   type Unfollow,
 } from '../engine.js';
 import { copyOf } from './json.js';
-import type { Store } from './store.js';
+import { GROWTH_OF_CHANGE, type Store } from './store.js';
 import type { Recovering, Writer } from './writer.js';
 
 interface Watcher {
@@ -89,9 +89,11 @@ export class LmdbDirectory implements Directory, Recovering {
 
   #write(key: string, record: DirectoryRecord | undefined): Promise<void> {
     const { records, meta } = this.store;
+    const bytes = record ? JSON.stringify(record.value).length : 0;
     const saving: [series: { saved: number }, number: number][] = [];
     return this.writer.write({
       weight: 2,
+      growth: 2 * bytes + 2 * GROWTH_OF_CHANGE,
       write: () => {
         if (record) void records.put(key, { value: record.value, revision: record.revision });
         else void records.remove(key);

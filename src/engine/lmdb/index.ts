@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { type Engine, EngineUnusable, type Retention } from '../engine.js';
+import { Dedup } from './dedup.js';
 import { LmdbDirectory } from './directory.js';
 import { LmdbLeases } from './leases.js';
 import { lockFolder } from './lock.js';
@@ -49,8 +50,9 @@ function assemble(store: Store, unlock: () => Promise<void>, options: LmdbOption
   const { retention, now = Date.now, onError = () => undefined, observe } = options;
   const writer = new Writer(store, onError);
   const index = new TopicIndex(store, writer);
-  const trimmer = new Trimmer(store, writer, index, retention, now, onError);
-  const log = new LmdbLog(store, writer, index, {
+  const dedup = new Dedup(store);
+  const trimmer = new Trimmer(store, writer, index, dedup, retention, now, onError);
+  const log = new LmdbLog(store, writer, index, dedup, {
     epoch: String(store.meta.get('epoch')),
     dedupWindow: retention.dedupWindow,
     now,

@@ -11,7 +11,7 @@ import {
   type Unfollow,
 } from '../engine.js';
 import { Batch, type Fresh } from './batch.js';
-import { Dedup, hashOf } from './dedup.js';
+import { type Dedup, hashOf } from './dedup.js';
 import { Followers } from './followers.js';
 import { decodeEntry, isExpired } from './record.js';
 import type { Store } from './store.js';
@@ -32,7 +32,6 @@ export interface LogOptions {
 export class LmdbLog implements Log, Recovering {
   readonly epoch: string;
   readonly #followers = new Followers();
-  readonly #dedup: Dedup;
   /** What takes in entries until its write begins. */
   #batch: Batch | undefined;
   /** The last number handed out. Those of a write that failed are not used again. */
@@ -44,10 +43,10 @@ export class LmdbLog implements Log, Recovering {
     private readonly store: Store,
     private readonly writer: Writer,
     private readonly index: TopicIndex,
+    private readonly dedup: Dedup,
     private readonly options: LogOptions,
   ) {
     this.epoch = options.epoch;
-    this.#dedup = new Dedup(store);
     this.#last = this.#assigned = Number(store.meta.get('last') ?? 0);
   }
 
@@ -60,7 +59,7 @@ export class LmdbLog implements Log, Recovering {
     let fresh = 0;
     for (const entry of entries) {
       const hash = entry.dedup && hashOf(entry.dedup.key);
-      const known = hash === undefined ? undefined : this.#dedup.find(hash, now);
+      const known = hash === undefined ? undefined : this.dedup.find(hash, now);
       if (known) {
         const { seq, note } = known.remembered;
         if (known.stored) durable.add(known.stored());
@@ -129,13 +128,13 @@ export class LmdbLog implements Log, Recovering {
     const fresh: Fresh = { entry: { seq, topic, body, expiresAt }, appendedAt: now };
     if (hash === undefined || !dedup) return batch.add(fresh);
     const remembered = { seq, note: dedup.note, until: now + this.options.dedupWindow };
-    this.#dedup.begin(hash, remembered, () => batch.stored);
+    this.dedup.begin(hash, remembered, () => batch.stored);
     return batch.add({ ...fresh, dedup: { hash, remembered } });
   }
 
   #newBatch(): Batch {
     this.writer.assertWritable();
-    const batch: Batch = new Batch(this.store, this.#dedup, {
+    const batch: Batch = new Batch(this.store, this.dedup, {
       sealed: () => {
         if (this.#batch === batch) this.#batch = undefined;
       },

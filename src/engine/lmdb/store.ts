@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { type FileHandle, open as openFile, rm, statfs } from 'node:fs/promises';
+import { type FileHandle, open as openFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { EngineUnusable } from '../engine.js';
+import { Reserve, tryRoom } from './reserve.js';
 
 /** The format of a data folder. One that is newer than the program is left alone. */
 const FORMAT = 2;
@@ -13,8 +14,18 @@ const FILE = 'log.mdb';
 /** LMDB's table of readers takes this many bytes at most. */
 const READERS = 8192;
 
-/** With less than this many bytes free, a write that failed failed for want of room, whatever LMDB says. */
-const NO_ROOM = 1024 * 1024;
+/** What LMDB's files begin with, and after how many bytes. */
+const MAGIC = 0xbeefc0de;
+const MAGIC_AT = 24;
+
+/** A new file takes as many bytes at the least. */
+const ROOM_TO_BEGIN = 1024 * 1024;
+
+/** Bytes by which the file may grow through a commit beside what is put into it: the ways to the pages, the list of free ones. */
+const GROWTH_OF_COMMIT = 512 * 1024;
+
+/** Bytes by which the file may grow through a put or remove somewhere in a table: its page, and another should it split. */
+export const GROWTH_OF_CHANGE = 2 * 4096;
 
 /** The content of a key that says everything by being there. */
 export const NOTHING = Buffer.alloc(0);
@@ -66,66 +77,79 @@ interface Tables {
 
 /** The file of a data folder, with one table for each thing that is kept. */
 export class Store {
-  #tables: Tables;
   #open = true;
+  /** A commit has failed since it was opened. */
+  #suspect = false;
 
   private constructor(
     private readonly folder: string,
-    tables: Tables,
-  ) {
-    this.#tables = tables;
-  }
+    private readonly reserve: Reserve,
+    private tables: Tables,
+  ) {}
 
   /** @throws EngineUnusable when the folder is of another format; otherwise whatever keeps it from being opened or made */
   static async open(folder: string): Promise<Store> {
-    const isNew = !existsSync(join(folder, FILE));
+    const path = join(folder, FILE);
+    const isNew = !existsSync(path);
+    // LMDB does not survive that it cannot open a file (lmdb 3.5.6 frees something twice), so it is not given one that it cannot.
+    if (isNew) await tryRoom(`${path}-room`, ROOM_TO_BEGIN);
+    else await assertReadable(path);
+    await reserveReaders(`${path}-lock`);
     try {
-      await reserveReaders(folder);
-      const store = new Store(folder, openTables(folder));
-      try {
-        await store.#begin();
-      } catch (error) {
-        await store.close();
-        throw error;
-      }
+      return await Store.#openFile(folder, path, isNew ? GROWTH_OF_COMMIT : 0);
+    } catch (error) {
+      // What was begun for want of room is neither a new folder nor an old one.
+      if (isNew) await rm(path, { force: true });
+      throw error;
+    }
+  }
+
+  static async #openFile(folder: string, path: string, growth: number): Promise<Store> {
+    const root = openRoot(path);
+    let reserve: Reserve | undefined;
+    try {
+      reserve = await Reserve.of(path);
+      await reserve.ensure(bytesUsed(root), growth);
+      const store = new Store(folder, reserve, openTables(root));
+      await store.#begin();
       await sync(folder);
       return store;
     } catch (error) {
-      // What is begun for want of room is neither a new folder nor an old one.
-      if (isNew) await rm(join(folder, FILE), { force: true });
+      await root.close();
+      await reserve?.close();
       throw error;
     }
   }
 
   get meta() {
-    return this.#tables.meta;
+    return this.tables.meta;
   }
   get entries() {
-    return this.#tables.entries;
+    return this.tables.entries;
   }
   get index() {
-    return this.#tables.index;
+    return this.tables.index;
   }
   get filed() {
-    return this.#tables.filed;
+    return this.tables.filed;
   }
   get floors() {
-    return this.#tables.floors;
+    return this.tables.floors;
   }
   get drops() {
-    return this.#tables.drops;
+    return this.tables.drops;
   }
   get expiries() {
-    return this.#tables.expiries;
+    return this.tables.expiries;
   }
   get dedups() {
-    return this.#tables.dedups;
+    return this.tables.dedups;
   }
   get dedupOrder() {
-    return this.#tables.dedupOrder;
+    return this.tables.dedupOrder;
   }
   get records() {
-    return this.#tables.records;
+    return this.tables.records;
   }
 
   /** False while it could not be opened again. */
@@ -133,44 +157,55 @@ export class Store {
     return this.#open;
   }
 
+  /** Whether it is to be opened again before it can be trusted. */
+  get isSuspect(): boolean {
+    return this.#suspect;
+  }
+
   /**
    * Makes all puts and removes of `operations` in one transaction, off this thread; resolves when it has been synced.
-   *
-   * The explicit batch is no ornament: where lmdb makes one of its own for each turn of the event loop, a commit that fails
-   * rejects a promise nobody can get hold of, which ends the process.
+   * @param growth bytes by which the file may grow through it, at the most
    */
-  async commit(operations: () => void): Promise<void> {
+  async commit(operations: () => void, growth: number): Promise<void> {
+    await this.reserve.ensure(bytesUsed(this.tables.root), growth + GROWTH_OF_COMMIT);
     try {
-      await this.#tables.root.batch(operations);
+      // The explicit batch is no ornament: where lmdb makes one of its own for each turn of the event loop, a commit that
+      // fails rejects a promise nobody can get hold of, which ends the process.
+      await this.tables.root.batch(operations);
     } catch (error) {
-      throw await this.#reason(error as Error & { commitError?: Promise<never> });
+      this.#suspect = true;
+      throw await reasonOf(error as Error & { commitError?: Promise<never> });
     }
   }
 
   /**
-   * Closes the file and opens it again: what a commit that failed has left of the environment is not to be trusted. (After a
-   * write of the meta page that failed, the next commit would never end.)
+   * Closes the file and opens it again: what a commit that failed has left of the environment is not to be trusted. After a
+   * write of the meta page that failed, the next commit would never end.
    */
   async reopen(): Promise<void> {
-    await this.close();
-    this.#tables = openTables(this.folder);
+    if (this.#open) await this.tables.root.close();
+    this.#open = false;
+    const path = join(this.folder, FILE);
+    await assertReadable(path);
+    this.tables = openTables(openRoot(path));
     this.#open = true;
+    this.#suspect = false;
   }
 
   async close(): Promise<void> {
-    if (!this.#open) return;
+    if (this.#open) await this.tables.root.close();
     this.#open = false;
-    await this.#tables.root.close();
+    await this.reserve.close();
   }
 
   async #begin(): Promise<void> {
-    const { meta } = this.#tables;
+    const { meta } = this.tables;
     const format = meta.get('format');
     if (format === undefined) {
       await this.commit(() => {
         void meta.put('epoch', randomUUID());
         void meta.put('format', FORMAT);
-      });
+      }, 0);
     } else if (format !== FORMAT) {
       const [age, advice] =
         Number(format) > FORMAT
@@ -181,29 +216,20 @@ export class Store {
       );
     }
   }
-
-  /** lmdb rejects with an error that holds a promise of the reason, which rejects in its turn. */
-  async #reason(error: Error & { commitError?: Promise<never> }): Promise<Error> {
-    const reason = await (error.commitError ?? Promise.reject(error)).catch((reason: Error) => reason);
-    // A write cut short by a full disk is an "Input/output error" to LMDB.
-    const room = await statfs(this.folder)
-      .then(({ bavail, bsize }) => bavail * bsize)
-      .catch(() => Infinity);
-    // "No space left on device: Attempting to write page at …" says enough with its first words.
-    const message = room < NO_ROOM ? 'no space left on device' : (reason.message.split(':')[0] ?? reason.message);
-    return new Error(message, { cause: reason });
-  }
 }
 
-function openTables(folder: string): Tables {
-  const root = open<unknown, string>({
-    path: join(folder, FILE),
+function openRoot(path: string): RootDatabase<unknown, string> {
+  return open<unknown, string>({
+    path,
     noSubdir: true,
     maxDbs: 16,
     // A promise resolves when the commit has been synced; overlapping would resolve it before.
     overlappingSync: false,
     eventTurnBatching: false,
   });
+}
+
+function openTables(root: RootDatabase<unknown, string>): Tables {
   return {
     root,
     meta: root.openDB('meta', { encoding: 'json' }),
@@ -219,12 +245,39 @@ function openTables(folder: string): Tables {
   };
 }
 
+/** How much of the file is in use. */
+function bytesUsed(root: RootDatabase<unknown, string>): number {
+  // What the types leave out. The public getStats walks through all free pages besides.
+  const { env } = root as unknown as { env: { info(): { lastPageNumber: number }; stat(): { pageSize: number } } };
+  return (env.info().lastPageNumber + 1) * env.stat().pageSize;
+}
+
+/** lmdb rejects with an error that holds a promise of the reason, which rejects in its turn. */
+async function reasonOf(error: Error & { commitError?: Promise<never> }): Promise<Error> {
+  const reason = await (error.commitError ?? Promise.reject(error)).catch((reason: Error) => reason);
+  // "No space left on device: Attempting to write page at …" says enough with its first words.
+  return new Error(reason.message.split(':')[0], { cause: reason });
+}
+
+/** @throws when the file cannot be read and written, or is none of LMDB's */
+async function assertReadable(path: string): Promise<void> {
+  const file = await openFile(path, 'r+');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAGIC_AT + 4), 0, MAGIC_AT + 4, 0);
+    if (bytesRead < MAGIC_AT + 4 || buffer.readUInt32LE(MAGIC_AT) !== MAGIC) {
+      throw new Error(`${path} is not a data file, or is damaged`);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
 /**
  * Gives LMDB's table of readers its place on the disk before it is mapped: a page of a mapped file that finds no room when it
  * is first written to ends the process by SIGBUS.
  */
-async function reserveReaders(folder: string): Promise<void> {
-  const file = await openFile(join(folder, `${FILE}-lock`), 'w', 0o600);
+async function reserveReaders(path: string): Promise<void> {
+  const file = await openFile(path, 'w', 0o600);
   try {
     await file.write(Buffer.alloc(READERS));
   } finally {

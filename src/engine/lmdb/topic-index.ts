@@ -1,11 +1,14 @@
 import type { Entry, Topic } from '../engine.js';
 import { decodeEntry } from './record.js';
-import { NOTHING, type Store } from './store.js';
+import { GROWTH_OF_CHANGE, NOTHING, type Store } from './store.js';
 import { Tail } from './tail.js';
 import type { Recovering, Writer } from './writer.js';
 
 /** Entries filed in one commit: few enough that neither the event loop nor the senders notice. */
 const STEP = 2_000;
+
+/** Bytes a row of the index takes, at the most. */
+const ROW = 2 * 160;
 
 /** Which entries each topic has: on the disk those that are filed, in memory the tail. */
 export class TopicIndex implements Recovering {
@@ -83,6 +86,7 @@ export class TopicIndex implements Recovering {
     };
     return this.writer.write({
       weight: 2,
+      growth: 2 * GROWTH_OF_CHANGE,
       write: () => {
         this.#dropping.set(topic, last);
         void this.store.drops.put(topic, last);
@@ -103,6 +107,7 @@ export class TopicIndex implements Recovering {
       this.#drops.get(topic) === last && !this.#dropping.has(topic);
     return this.writer.write({
       weight: done.length,
+      growth: done.length * GROWTH_OF_CHANGE,
       write: () => {
         for (const one of done) if (over(one)) void this.store.drops.remove(one[0]);
       },
@@ -129,6 +134,7 @@ export class TopicIndex implements Recovering {
     }
     await this.writer.write({
       weight: 1,
+      growth: GROWTH_OF_CHANGE,
       write: () => void this.store.meta.put('filed', tail.last),
       committed: () => {
         this.#filed = tail.last;
@@ -150,8 +156,11 @@ export class TopicIndex implements Recovering {
   #fileStep(step: Step, told: (topic: Topic, count: number) => void): Promise<void> {
     const { index, filed } = this.store;
     const counts: [Topic, number][] = [];
+    const rows = step.reduce((sum, [, seqs]) => sum + seqs.length, 0);
     return this.writer.write({
-      weight: step.reduce((weight, [, seqs]) => weight + seqs.length + 1, 0),
+      weight: rows + step.length,
+      // What is filed of one topic is side by side.
+      growth: rows * ROW + step.length * 2 * GROWTH_OF_CHANGE,
       write: () => {
         for (const [topic, seqs] of step) {
           const { count, newest } = filed.get(topic) ?? { count: 0, newest: 0 };
@@ -171,6 +180,7 @@ export class TopicIndex implements Recovering {
   #fileExpiring(expiring: Tail['expiring']): Promise<void> {
     return this.writer.write({
       weight: expiring.length,
+      growth: expiring.length * GROWTH_OF_CHANGE,
       write: () => {
         for (const [expiresAt, seq] of expiring) void this.store.expiries.put([expiresAt, seq], NOTHING);
       },

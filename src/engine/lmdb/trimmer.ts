@@ -1,6 +1,7 @@
 import type { Retention, Topic } from '../engine.js';
+import type { Dedup } from './dedup.js';
 import { decodeEntry, isExpired, type Stored } from './record.js';
-import type { Store } from './store.js';
+import { GROWTH_OF_CHANGE, type Store } from './store.js';
 import type { TopicIndex } from './topic-index.js';
 import type { Writer } from './writer.js';
 
@@ -32,6 +33,7 @@ export class Trimmer {
     private readonly store: Store,
     private readonly writer: Writer,
     private readonly index: TopicIndex,
+    private readonly dedup: Dedup,
     private readonly retention: Retention,
     private readonly now: () => number,
     private readonly onError: (error: Error) => void,
@@ -73,7 +75,7 @@ export class Trimmer {
       });
       more = false;
       // Each takes a step only, so that none keeps the others waiting for long.
-      for (const step of [this.#dropped, this.#expired, this.#surplus, this.#old, this.#dedups]) {
+      for (const step of [this.#dropped, this.#expired, this.#surplus, this.#old, this.#forget]) {
         if (!this.#closed && (await step.call(this))) more = true;
       }
     }
@@ -94,46 +96,33 @@ export class Trimmer {
   }
 
   async #dropped(): Promise<boolean> {
-    const drops = [...this.index.drops];
-    if (drops.length === 0) return false;
     let room = STEP;
+    const found: Stored[] = [];
     const done: [Topic, number][] = [];
-    await this.#remove(() =>
-      drops.flatMap(([topic, last]) => {
-        const found = room > 0 ? this.#oldestOf(topic, last, room) : [];
-        room -= found.length;
-        if (room > 0 && !this.index.isWaiting(topic, last)) done.push([topic, last]);
-        return found;
-      }),
-    );
+    for (const [topic, last] of this.index.drops) {
+      const those = this.#oldestOf(topic, last, room);
+      found.push(...those);
+      room -= those.length;
+      if (room <= 0) break;
+      if (!this.index.isWaiting(topic, last)) done.push([topic, last]);
+    }
+    await this.#remove(found);
     if (done.length > 0) await this.index.dropsDone(done);
     return room === 0;
   }
 
   async #expired(): Promise<boolean> {
     const { expiries } = this.store;
-    const end: [number, number] = [this.now(), Infinity];
-    if (isEmpty(expiries.getKeys({ end, limit: 1 }))) return false;
-    let found = 0;
-    await this.#remove(() =>
-      [...expiries.getKeys({ end, limit: STEP })].flatMap((key) => {
-        found++;
-        void expiries.remove(key);
-        return this.#stored(key[1]) ?? [];
-      }),
-    );
-    return found === STEP;
+    const due = [...expiries.getKeys({ end: [this.now(), Infinity], limit: STEP })];
+    await this.#remove(due.flatMap(([, seq]) => this.#stored(seq) ?? []));
+    return due.length === STEP;
   }
 
   async #surplus(): Promise<boolean> {
     for (const topic of this.#crowded) {
-      let left = 0;
-      await this.#remove(() => {
-        const surplus = (this.store.filed.get(topic)?.count ?? 0) - this.retention.maxEntries;
-        left = Math.max(surplus - STEP, 0);
-        return surplus > 0 ? this.#oldestOf(topic, this.index.filed, Math.min(surplus, STEP)) : [];
-      });
-      if (left === 0) this.#crowded.delete(topic);
+      const surplus = (this.store.filed.get(topic)?.count ?? 0) - this.retention.maxEntries;
+      if (surplus > 0) await this.#remove(this.#oldestOf(topic, this.index.filed, Math.min(surplus, STEP)));
+      if (surplus <= STEP) this.#crowded.delete(topic);
       return this.#crowded.size > 0;
     }
     return false;
@@ -142,45 +131,18 @@ export class Trimmer {
   /** The log is in the order of time, so what is too old is at its beginning. */
   async #old(): Promise<boolean> {
     const oldest = this.now() - this.retention.maxAge;
-    const choose = (limit: number) => {
-      const found: Stored[] = [];
-      for (const { key, value } of this.store.entries.getRange({ end: this.index.filed + 1, limit })) {
-        const entry = decodeEntry(key, value);
-        if (entry.appendedAt > oldest) break;
-        found.push(entry);
-      }
-      return found;
-    };
-    if (choose(1).length === 0) return false;
-    return (await this.#remove(() => choose(STEP))) === STEP;
+    const found: Stored[] = [];
+    for (const { key, value } of this.store.entries.getRange({ end: this.index.filed + 1, limit: STEP })) {
+      const entry = decodeEntry(key, value);
+      if (entry.appendedAt > oldest) break;
+      found.push(entry);
+    }
+    await this.#remove(found);
+    return found.length === STEP;
   }
 
-  async #dedups(): Promise<boolean> {
-    const { dedups, dedupOrder } = this.store;
-    const now = this.now();
-    const choose = (limit: number) => {
-      const found: { seq: number; hash: string; isLast: boolean }[] = [];
-      for (const { key: seq, value: hash } of dedupOrder.getRange({ limit })) {
-        const remembered = dedups.get(hash);
-        if (remembered?.seq === seq && remembered.until > now) break;
-        // The key may have come again since, for another entry.
-        found.push({ seq, hash, isLast: remembered?.seq === seq });
-      }
-      return found;
-    };
-    if (choose(1).length === 0) return false;
-    let found = 0;
-    await this.writer.write({
-      weight: STEP,
-      write: () => {
-        for (const { seq, hash, isLast } of choose(STEP)) {
-          found++;
-          void dedupOrder.remove(seq);
-          if (isLast) void dedups.remove(hash);
-        }
-      },
-    });
-    return found === STEP;
+  #forget(): Promise<boolean> {
+    return this.dedup.forget(this.writer, this.now(), STEP);
   }
 
   #oldestOf(topic: Topic, last: number, limit: number): Stored[] {
@@ -195,22 +157,18 @@ export class Trimmer {
     return record && decodeEntry(seq, record);
   }
 
-  /**
-   * Removes entries, and raises the floors over those that nobody expected to be gone.
-   * @param choose called when the write begins
-   * @returns how many were removed
-   */
-  async #remove(choose: () => readonly Stored[]): Promise<number> {
+  /** Removes entries, and raises the floors over those that nobody expected to be gone. */
+  async #remove(found: readonly Stored[]): Promise<void> {
+    if (found.length === 0) return;
     const { entries, index, expiries, filed, floors } = this.store;
     const now = this.now();
-    let removed = 0;
     await this.writer.write({
-      weight: STEP * 2,
+      weight: found.length * 3,
+      growth: found.length * 4 * GROWTH_OF_CHANGE,
       write: () => {
         const touched = new Map<Topic, { removed: number; floor: number }>();
-        for (const entry of choose()) {
+        for (const entry of found) {
           const { seq, topic, expiresAt } = entry;
-          removed++;
           void entries.remove(seq);
           void index.remove([topic, seq]);
           if (expiresAt !== undefined) void expiries.remove([expiresAt, seq]);
@@ -219,20 +177,13 @@ export class Trimmer {
           if (!isExpired(entry, now) && !this.index.isDropped(topic, seq)) topical.floor = seq;
           touched.set(topic, topical);
         }
-        for (const [topic, topical] of touched) {
+        for (const [topic, { removed, floor }] of touched) {
           const state = filed.get(topic);
-          if (state && state.count > topical.removed) {
-            void filed.put(topic, { ...state, count: state.count - topical.removed });
-          } else void filed.remove(topic);
-          if (topical.floor > (floors.get(topic) ?? 0)) void floors.put(topic, topical.floor);
+          if (state && state.count > removed) void filed.put(topic, { ...state, count: state.count - removed });
+          else void filed.remove(topic);
+          if (floor > (floors.get(topic) ?? 0)) void floors.put(topic, floor);
         }
       },
     });
-    return removed;
   }
-}
-
-function isEmpty(range: Iterable<unknown>): boolean {
-  for (const one of range) return one === undefined;
-  return true;
 }

@@ -5,6 +5,8 @@ import type { Store } from './store.js';
 export interface Work {
   /** How many puts and removes it is, roughly. */
   readonly weight: number;
+  /** By how many bytes the file may grow through it, at the most. */
+  readonly growth: number;
   /** Makes the puts and removes. What is read of the store meanwhile is what is durable: no other commit is under way. */
   write(): void;
   /** It is durable: called in the order of the works, before anything else happens. */
@@ -22,6 +24,9 @@ export interface Recovering {
 const COMMIT_WEIGHT = 5_000;
 
 const PROBE_EVERY = 1_000;
+
+/** Bytes by which the file must be able to grow, for more than one small write to succeed. */
+const ROOM_TO_GO_ON = 1024 * 1024;
 
 const CLOSED = 'The engine is closed.';
 
@@ -99,9 +104,10 @@ export class Writer {
     while (this.#queue.length > 0) {
       const batch = this.#take();
       try {
+        const growth = batch.reduce((sum, { work }) => sum + work.growth, 0);
         await this.store.commit(() => {
           for (const { work } of batch) work.write();
-        });
+        }, growth);
       } catch (error) {
         this.#failed(error as Error, [...batch, ...this.#queue.splice(0)]);
         break;
@@ -138,12 +144,14 @@ export class Writer {
   /** Tries until writing works again, or the engine is closed. */
   async #mend(): Promise<void> {
     for (;;) {
-      this.#reopening = this.#reopen().finally(() => (this.#reopening = undefined));
-      await this.#reopening;
+      if (this.store.isSuspect) {
+        this.#reopening = this.#reopen().finally(() => (this.#reopening = undefined));
+        await this.#reopening;
+      }
       await pause(PROBE_EVERY, this.#closing.signal);
       if (this.#closed) return;
       try {
-        await this.store.commit(() => void this.store.meta.put('probe', 0));
+        await this.store.commit(() => void this.store.meta.put('probe', 0), ROOM_TO_GO_ON);
         break;
       } catch (error) {
         this.#trouble = `the data folder cannot be written: ${(error as Error).message}`;
