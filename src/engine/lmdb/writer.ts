@@ -94,6 +94,8 @@ export class Writer {
 
   /** Resolves when all that was asked for is committed or refused. */
   async close(): Promise<void> {
+    // What was asked for in this turn has looked whether the store can be read, and is in the queue then.
+    await new Promise((resolve) => setImmediate(resolve));
     this.#closed = true;
     this.#closing.abort();
     await this.#running;

@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { EngineUnusable } from '../../src/engine/engine.js';
+import { openLmdbEngine } from '../../src/engine/lmdb/index.js';
+import { temporaryFolder } from '../support/folder.js';
+import { engineContract, entry, RETENTION, textsOf, topic } from './contract.js';
+
+engineContract('lmdb', async (t) => {
+  const folder = await temporaryFolder(t);
+  return { open: (retention, now) => openLmdbEngine({ folder, retention: { ...RETENTION, ...retention }, now }) };
+});
+
+void t.test('a data folder has one owner', async (t) => {
+  const folder = await temporaryFolder(t);
+  const engine = await openLmdbEngine({ folder, retention: RETENTION });
+  const second = openLmdbEngine({ folder, retention: RETENTION });
+  await t.rejects(second, { constructor: EngineUnusable, message: /^Another InterChat uses[^\n]*$/ });
+  await engine.log.append([entry('a', 'still mine')]);
+  await engine.close();
+  const next = await openLmdbEngine({ folder, retention: RETENTION });
+  t.same(textsOf(await next.log.read(topic('a'), { limit: 10 })), ['still mine']);
+  await next.close();
+});
+
+void t.test('what cannot be a data folder is refused in one line', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = join(folder, 'file');
+  await writeFile(file, '');
+  for (const bad of [file, join(file, 'below'), '/proc/interchat']) {
+    await t.rejects(openLmdbEngine({ folder: bad, retention: RETENTION }), {
+      constructor: EngineUnusable,
+      message: /^[^\n]+$/,
+    });
+  }
+});
+
+const WRITER = `
+import { openLmdbEngine } from ${JSON.stringify(fileURLToPath(new URL('../../dist/engine/lmdb/index.js', import.meta.url)))};
+const engine = await openLmdbEngine({ folder: process.argv[2], retention: ${JSON.stringify(RETENTION)} });
+const run = process.argv[3];
+console.log('last ' + await engine.log.last());
+let n = 0;
+const write = async (topic) => {
+  for (;;) {
+    const text = run + '-' + n++;
+    const [{ seq }] = await engine.log.append([{ topic, body: Buffer.from(text) }]);
+    const index = await engine.directory.allocate('client');
+    if (n % 10 === 0) await engine.directory.put('client/' + index, run, null);
+    process.stdout.write('ack ' + topic + ' ' + seq + ' ' + text + (n % 10 === 0 ? ' ' + index : '') + '\\n');
+  }
+};
+for (let i = 0; i < 16; i++) void write('t' + (i % 4));
+`;
+
+void t.test(
+  'kill -9 while it writes loses nothing that was acknowledged, and nothing is handed out twice',
+  async (t) => {
+    const folder = await temporaryFolder(t);
+    const data = join(folder, 'data');
+    const program = join(folder, 'writer.mjs');
+    await writeFile(program, WRITER);
+    const acknowledged = new Map<number, string>();
+    const indexes = new Set<string>();
+    for (let round = 0; round < 6; round++) {
+      const child = spawn(process.execPath, [program, data, String(round)], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const enough = 50 + Math.floor(Math.random() * 2000);
+      let lines = 0;
+      let rest = '';
+      child.stdout.setEncoding('utf8');
+      for await (const chunk of child.stdout as AsyncIterable<string>) {
+        const parts = (rest + chunk).split('\n');
+        rest = parts.pop() ?? '';
+        for (const line of parts) {
+          const [kind, where, place, text, index] = line.split(' ');
+          if (kind !== 'ack') continue;
+          if (acknowledged.has(Number(place))) t.fail(`the place ${place} was handed out twice`);
+          acknowledged.set(Number(place), `${where} ${text}`);
+          if (index !== undefined && indexes.has(index)) t.fail(`the number ${index} was handed out twice`);
+          if (index !== undefined) indexes.add(index);
+          if (++lines === enough) child.kill('SIGKILL');
+        }
+      }
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      t.equal(child.signalCode, 'SIGKILL');
+    }
+    const engine = await openLmdbEngine({ folder: data, retention: RETENTION });
+    const kept = new Map<number, string>();
+    for (let i = 0; i < 4; i++) {
+      for (const one of await engine.log.read(topic(`t${i}`), { limit: 1_000_000 }))
+        kept.set(one.seq, `t${i} ${textsOf([one])[0]}`);
+    }
+    const lost = [...acknowledged].filter(([place, text]) => kept.get(place) !== text);
+    t.same(lost, [], `${acknowledged.size} were acknowledged`);
+    for (const index of indexes)
+      if (!(await engine.directory.get(`client/${index}`))) t.fail(`the record ${index} is lost`);
+    await engine.close();
+    t.ok((await readdir(data)).length > 0);
+  },
+);
