@@ -1,9 +1,7 @@
-import { readdir, statfs } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { dirname } from 'node:path';
 import { pino, type Logger } from 'pino';
 import type { Config } from '../config.js';
-import { type Engine, EngineUnusable } from '../engine/engine.js';
+import type { Engine } from '../engine/engine.js';
 import { openLmdbEngine } from '../engine/lmdb/index.js';
 import { buildApp } from '../http/app.js';
 import type { App } from '../http/context.js';
@@ -25,9 +23,6 @@ export interface Server {
 /** Milliseconds that requests under way have to finish once the server stops. */
 const DRAIN_LIMIT = 8_000;
 
-/** Bytes that a new data folder needs to begin with. */
-const ROOM = 1024 * 1024;
-
 const DAY = 24 * 60 * 60 * 1000;
 const DEDUP_WINDOW = 10 * 60 * 1000;
 
@@ -38,7 +33,6 @@ const DEDUP_WINDOW = 10 * 60 * 1000;
 export async function startServer(config: Config, logger: Logger = pino({ level: 'silent' })): Promise<Server> {
   const metrics = new Metrics();
   const onError = (error: unknown) => logger.error({ err: error }, 'something went wrong in the background');
-  await assertRoom(config.data);
   const engine = await openLmdbEngine({
     folder: config.data,
     retention: { maxEntries: config.keepMessages, maxAge: config.keepDays * DAY, dedupWindow: DEDUP_WINDOW },
@@ -65,32 +59,6 @@ export async function startServer(config: Config, logger: Logger = pino({ level:
   } catch (error) {
     await engine.close();
     throw error;
-  }
-}
-
-/**
- * Finds out before anything is begun whether there is room for it: LMDB, which maps its file, ends the process by a signal
- * where it finds none for its first pages. What is in a folder already can be served without any.
- * @throws EngineUnusable
- */
-async function assertRoom(folder: string): Promise<void> {
-  const content = await readdir(folder).catch(() => []);
-  if (content.length > 0 || (await roomFor(folder)) >= ROOM) return;
-  throw new EngineUnusable(
-    `No space is left for ${folder}: a new data folder needs 1 MiB to begin with. Free some, or choose another folder: --data or INTERCHAT_DATA.`,
-  );
-}
-
-/** How many bytes are free where this folder is or will be; Infinity where that cannot be said. */
-async function roomFor(folder: string): Promise<number> {
-  try {
-    const { blocks, bavail, bsize } = await statfs(folder);
-    // Some file systems do not count.
-    return blocks === 0 ? Infinity : bavail * bsize;
-  } catch (error) {
-    const above = dirname(folder);
-    // Whatever else is wrong with it is for the engine to tell.
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' && above !== folder ? roomFor(above) : Infinity;
   }
 }
 

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { type Engine, EngineUnusable, type Retention } from '../engine.js';
 import { Dedup } from './dedup.js';
 import { LmdbDirectory } from './directory.js';
+import { makeFolder } from './folder.js';
 import { LmdbLeases } from './leases.js';
 import { lockFolder } from './lock.js';
 import { LmdbLog } from './log.js';
@@ -28,7 +28,7 @@ export interface LmdbOptions {
 export async function openLmdbEngine(options: LmdbOptions): Promise<Engine> {
   const { folder } = options;
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder);
     const unlock = await lockFolder(folder);
     try {
       return assemble(await Store.open(folder), unlock, options);
