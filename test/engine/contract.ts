@@ -17,11 +17,16 @@ import {
   type Topic,
 } from '../../src/engine/engine.js';
 import { waitFor } from '../support/wait.js';
+import { closingContract } from './contract/closing.js';
+import { retentionContract } from './contract/retention.js';
+import { togetherContract } from './contract/together.js';
+import { topicsContract } from './contract/topics.js';
+import { trimmingModelContract } from './contract/trimming-model.js';
 import { engineModel } from './model.js';
 
 /** Where an engine keeps its things, so that it can be opened again. */
 export interface Place {
-  open(retention?: Partial<Retention>, now?: () => number): Promise<Engine>;
+  readonly open: (retention?: Partial<Retention>, now?: () => number) => Promise<Engine>;
 }
 
 /** What all engines are opened with unless a test says otherwise: nothing is trimmed while it runs. */
@@ -450,7 +455,7 @@ export function engineContract(name: string, place: (t: Test) => Promise<Place>)
     await directory.put('room/x', 'x', null);
     const seen: string[] = [];
     const stop = await directory.watch('client/', ({ key, record }) =>
-      seen.push(`${key}=${String(record?.value ?? 'gone')}`),
+      seen.push(`${key}=${(record?.value as string | undefined) ?? 'gone'}`),
     );
     t.same(seen, ['client/1=one']);
     const revision = await directory.put('client/2', 'two', null);
@@ -535,4 +540,15 @@ export function engineContract(name: string, place: (t: Test) => Promise<Place>)
   check('it behaves as the model does, whatever is done to it in whatever order', async (t) => {
     await engineModel(t, async () => (await place(t)).open);
   });
+
+  const chapters = {
+    topics: topicsContract,
+    'many at once': togetherContract,
+    retention: retentionContract,
+    'a closed engine': closingContract,
+    'a model that trims': trimmingModelContract,
+  };
+  for (const [chapter, contract] of Object.entries(chapters)) {
+    void t.test(`${name}: ${chapter}`, (t) => contract(t, place));
+  }
 }

@@ -8,10 +8,6 @@ const EXPIRES_AT = 8;
 const TOPIC_LENGTH = 16;
 const TOPIC = 17;
 
-export interface Stored extends Entry {
-  readonly appendedAt: number;
-}
-
 export function encodeEntry({ topic, body, expiresAt = 0 }: Omit<Entry, 'seq'>, appendedAt: number): Buffer {
   const record = Buffer.allocUnsafe(TOPIC + topic.length + body.length);
   record.writeDoubleLE(appendedAt, 0);
@@ -22,16 +18,20 @@ export function encodeEntry({ topic, body, expiresAt = 0 }: Omit<Entry, 'seq'>, 
   return record;
 }
 
-export function decodeEntry(seq: number, record: Buffer): Stored {
+export function decodeEntry(seq: number, record: Buffer): Entry {
   const expiresAt = record.readDoubleLE(EXPIRES_AT);
   const start = TOPIC + (record[TOPIC_LENGTH] ?? 0);
   const entry = {
     seq: seq as Seq,
     topic: record.toString('latin1', TOPIC, start) as Topic,
     body: record.subarray(start),
-    appendedAt: record.readDoubleLE(0),
   };
   return expiresAt === 0 ? entry : { ...entry, expiresAt };
+}
+
+/** When an entry was appended, in milliseconds since 1970. */
+export function appendedAt(record: Buffer): number {
+  return record.readDoubleLE(0);
 }
 
 export function isExpired({ expiresAt }: Pick<Entry, 'expiresAt'>, now: number): boolean {

@@ -1,6 +1,6 @@
-import type { Retention, Topic } from '../engine.js';
+import type { Entry, Retention, Topic } from '../engine.js';
 import type { Dedup } from './dedup.js';
-import { decodeEntry, isExpired, type Stored } from './record.js';
+import { appendedAt, decodeEntry, isExpired } from './record.js';
 import { GROWTH_OF_CHANGE, type Store } from './store.js';
 import type { TopicIndex } from './topic-index.js';
 import type { Writer } from './writer.js';
@@ -97,7 +97,7 @@ export class Trimmer {
 
   async #dropped(): Promise<boolean> {
     let room = STEP;
-    const found: Stored[] = [];
+    const found: Entry[] = [];
     const done: [Topic, number][] = [];
     for (const [topic, last] of this.index.drops) {
       const those = this.#oldestOf(topic, last, room);
@@ -131,11 +131,10 @@ export class Trimmer {
   /** The log is in the order of time, so what is too old is at its beginning. */
   async #old(): Promise<boolean> {
     const oldest = this.now() - this.retention.maxAge;
-    const found: Stored[] = [];
+    const found: Entry[] = [];
     for (const { key, value } of this.store.entries.getRange({ end: this.index.filed + 1, limit: STEP })) {
-      const entry = decodeEntry(key, value);
-      if (entry.appendedAt > oldest) break;
-      found.push(entry);
+      if (appendedAt(value) > oldest) break;
+      found.push(decodeEntry(key, value));
     }
     await this.#remove(found);
     return found.length === STEP;
@@ -145,20 +144,20 @@ export class Trimmer {
     return this.dedup.forget(this.writer, this.now(), STEP);
   }
 
-  #oldestOf(topic: Topic, last: number, limit: number): Stored[] {
+  #oldestOf(topic: Topic, last: number, limit: number): Entry[] {
     const end: [string, number] = [topic, Math.min(last, this.index.filed) + 1];
     return [...this.store.index.getKeys({ start: [topic, 0], end, limit })].flatMap(
       ([, seq]) => this.#stored(seq) ?? [],
     );
   }
 
-  #stored(seq: number): Stored | undefined {
+  #stored(seq: number): Entry | undefined {
     const record = this.store.entries.get(seq);
     return record && decodeEntry(seq, record);
   }
 
   /** Removes entries, and raises the floors over those that nobody expected to be gone. */
-  async #remove(found: readonly Stored[]): Promise<void> {
+  async #remove(found: readonly Entry[]): Promise<void> {
     if (found.length === 0) return;
     const { entries, index, expiries, filed, floors } = this.store;
     const now = this.now();
