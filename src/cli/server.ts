@@ -6,6 +6,7 @@ import { openLmdbEngine } from '../engine/lmdb/index.js';
 import { buildApp } from '../http/app.js';
 import type { App } from '../http/context.js';
 import { Metrics } from '../http/metrics.js';
+import { UnderWay } from '../http/under-way.js';
 import { Hub } from '../hub/hub.js';
 import { keptSecret } from './secret.js';
 
@@ -42,7 +43,8 @@ export async function startServer(config: Config, logger: Logger = pino({ level:
   try {
     const secret = config.secret ?? (await keptSecret(config.data));
     const hub = await Hub.open(engine, { secret, grace: config.grace * 1000, onError });
-    const app = await buildApp({ hub, settings: config, metrics, logger });
+    const underWay = new UnderWay();
+    const app = await buildApp({ hub, settings: config, metrics, underWay, logger });
     try {
       await app.listen({
         host: config.host,
@@ -55,32 +57,23 @@ export async function startServer(config: Config, logger: Logger = pino({ level:
       throw error;
     }
     const { port } = app.server.address() as AddressInfo;
-    return { port, stop: () => stop(app, hub, engine) };
+    return { port, stop: () => stop(app, underWay, hub, engine) };
   } catch (error) {
     await engine.close();
     throw error;
   }
 }
 
-async function stop(app: App, hub: Hub, engine: Engine): Promise<void> {
+async function stop(app: App, underWay: UnderWay, hub: Hub, engine: Engine): Promise<void> {
+  const limit = performance.now() + DRAIN_LIMIT;
   hub.drain();
   // It still listens, so that whoever asks is told that it is not ready, until the last request is answered.
-  await idle(app, DRAIN_LIMIT);
+  await underWay.idle(DRAIN_LIMIT);
+  const closed = app.close();
+  // Whoever came in between is answered too.
+  await underWay.idle(Math.max(limit - performance.now(), 0));
   app.server.closeAllConnections();
-  await app.close();
+  await closed;
   hub.close();
   await engine.close();
-}
-
-/** Resolves when no connection but idle ones is left, or the time is over. */
-async function idle(app: App, milliseconds: number): Promise<void> {
-  const end = performance.now() + milliseconds;
-  while (performance.now() < end) {
-    app.server.closeIdleConnections();
-    const connections = await new Promise<number>((resolve) =>
-      app.server.getConnections((error, count) => resolve(error ? 0 : count)),
-    );
-    if (connections === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

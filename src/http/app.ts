@@ -15,12 +15,14 @@ import { collectMethods, completeMethods, methodNotAllowed } from './methods.js'
 import type { Metrics } from './metrics.js';
 import { HttpProblem, notFound, pathOf, sendProblem, toHttpProblem } from './problem.js';
 import { addRoutes } from './routes/index.js';
+import type { UnderWay } from './under-way.js';
 import { validatorCompiler } from './validation.js';
 
 export interface AppOptions {
   readonly hub: Hub;
   readonly settings: HttpSettings;
   readonly metrics: Metrics;
+  readonly underWay: UnderWay;
   readonly logger?: FastifyBaseLogger;
 }
 
@@ -28,7 +30,7 @@ export interface AppOptions {
 const REQUEST_TIMEOUT = 30_000;
 
 /** What the app is: everything that HTTP has to do with it, ready to listen. */
-export async function buildApp({ hub, settings, metrics, logger }: AppOptions): Promise<App> {
+export async function buildApp({ hub, settings, metrics, underWay, logger }: AppOptions): Promise<App> {
   const app: App = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -43,6 +45,7 @@ export async function buildApp({ hub, settings, metrics, logger }: AppOptions): 
       void sendProblem(request, reply, toHttpProblem(error, settings.maxBody));
     },
   }).withTypeProvider<ZodTypeProvider>();
+  underWay.register(app);
   const context: Context = { hub, metrics, settings, heartbeat: new Heartbeat(settings.heartbeat) };
   app.addHook('onClose', () => context.heartbeat.stop());
   metrics.observe(hub);
