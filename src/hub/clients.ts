@@ -73,6 +73,8 @@ interface Known {
   held: Held[];
   /** The numbers of the streams open in this process, newest last. */
   readonly sockets: number[];
+  /** How many of its requests wait for a message here: it is not gone as long as one does. */
+  waiting: number;
   leaving: boolean;
 }
 
@@ -237,6 +239,16 @@ export class Clients {
     if (this.#grace.has(index)) this.#grace.begin(index);
   }
 
+  /** A request of it waits until the function that this gives back is called; its grace time begins anew then. */
+  waits(index: ClientIndex): () => void {
+    const known = this.#known.get(index);
+    if (known) known.waiting++;
+    return () => {
+      if (known) known.waiting--;
+      this.seen(index);
+    };
+  }
+
   /** From now on nobody's absence counts: the server is stopping, and it is not the clients who left. */
   suspend(): void {
     this.#grace.stop();
@@ -286,6 +298,7 @@ export class Clients {
   async #expire(index: ClientIndex): Promise<void> {
     const known = this.#known.get(index);
     if (!known || known.leaving || known.held.length > 0 || known.sockets.length > 0) return;
+    if (known.waiting > 0) return this.#grace.begin(index);
     try {
       await this.leave(index);
     } catch (error) {
@@ -317,6 +330,7 @@ export class Clients {
       revision: record.revision,
       held: [],
       sockets: [],
+      waiting: 0,
       leaving: false,
     });
     this.#sorted &&= index > (this.#order.at(-1) ?? 0);

@@ -246,9 +246,12 @@ export class Hub {
   /** Reads a client's mailbox without a stream. Waiting ends early when the server stops. */
   async readMailbox(index: ClientIndex, query: MailboxQuery, signal: AbortSignal): Promise<MailboxPage> {
     const either = AbortSignal.any([signal, this.#draining.signal]);
-    const page = await readMailbox(this.#engine.log, this.#feeds, mailboxOf(index), query, either);
-    this.clients.seen(index);
-    return page;
+    const waited = this.clients.waits(index);
+    try {
+      return await readMailbox(this.#engine.log, this.#feeds, mailboxOf(index), query, either);
+    } finally {
+      waited();
+    }
   }
 
   /**

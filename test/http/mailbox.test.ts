@@ -106,3 +106,9 @@ void t.test('a client that reads its mailbox, or sends, stays without ever havin
   t.equal((await ask(`${server.url}/clients/3`)).status, 200);
   t.equal((await ask(path, { token })).status, 200);
 });
+
+void t.test('a client that waits longer than its grace time is not gone meanwhile', async (t) => {
+  const { read, token, path } = await serve(t, { grace: 0.2 });
+  t.same(texts(await read('?wait=1')), []);
+  t.equal((await ask(path, { token })).status, 200);
+});
