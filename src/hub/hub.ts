@@ -92,7 +92,9 @@ export class Hub {
   readonly #engine: Engine;
   readonly #feeds: Feeds;
   readonly #streams = new Map<ClientIndex, Set<Stream>>();
-  readonly #draining = new AbortController();
+  /** What answers whoever waits for a message without a stream, by client. */
+  readonly #waiting = new Map<ClientIndex, Set<() => void>>();
+  #draining = false;
   readonly #now: () => number;
 
   private constructor(engine: Engine, clients: Clients, options: HubOptions) {
@@ -113,6 +115,7 @@ export class Hub {
       onError,
       onLeft: (index) => {
         hub.#closeStreams(index, 'left');
+        hub.#answerWaiting(index);
         engine.log.drop(mailboxOf(index)).catch(onError);
       },
     });
@@ -126,7 +129,7 @@ export class Hub {
   }
 
   get draining(): boolean {
-    return this.#draining.signal.aborted;
+    return this.#draining;
   }
 
   /** How many streams are open in this process. */
@@ -243,14 +246,27 @@ export class Hub {
     return { seq, json: messageJson(seq, first.json), reach: first.reach, replayed: true };
   }
 
-  /** Reads a client's mailbox without a stream. Waiting ends early when the server stops. */
-  async readMailbox(index: ClientIndex, query: MailboxQuery, signal: AbortSignal): Promise<MailboxPage> {
-    const either = AbortSignal.any([signal, this.#draining.signal]);
+  /**
+   * Reads a client's mailbox without a stream. Waiting ends early when the server stops.
+   * @param gone aborts when nobody waits for the answer any more
+   * @throws ClientGone when it leaves meanwhile, EngineUnavailable
+   */
+  async readMailbox(index: ClientIndex, query: MailboxQuery, gone: AbortSignal): Promise<MailboxPage> {
+    // Not AbortSignal.any: a signal that lives as long as the server would remember each request.
+    const over = new AbortController();
+    const end = () => over.abort();
+    gone.addEventListener('abort', end, { once: true });
+    if (gone.aborted || this.draining) end();
+    const waiting = this.#waiting.get(index) ?? new Set();
+    this.#waiting.set(index, waiting.add(end));
     const waited = this.clients.waits(index);
     try {
-      return await readMailbox(this.#engine.log, this.#feeds, mailboxOf(index), query, either);
+      const page = await readMailbox(this.#engine.log, this.#feeds, mailboxOf(index), query, over.signal);
+      await this.clients.assertThere(index);
+      return page;
     } finally {
       waited();
+      if (waiting.delete(end) && waiting.size === 0) this.#waiting.delete(index);
     }
   }
 
@@ -286,8 +302,9 @@ export class Hub {
   drain(): void {
     if (this.draining) return;
     this.clients.suspend();
-    this.#draining.abort();
+    this.#draining = true;
     for (const index of [...this.#streams.keys()]) this.#closeStreams(index, 'shutdown');
+    for (const index of [...this.#waiting.keys()]) this.#answerWaiting(index);
   }
 
   close(): void {
@@ -324,6 +341,10 @@ export class Hub {
   #forget(index: ClientIndex, stream: Stream): void {
     const streams = this.#streams.get(index);
     if (streams?.delete(stream) && streams.size === 0) this.#streams.delete(index);
+  }
+
+  #answerWaiting(index: ClientIndex): void {
+    for (const end of [...(this.#waiting.get(index) ?? [])]) end();
   }
 
   #closeStreams(index: ClientIndex, reason: CloseReason): void {

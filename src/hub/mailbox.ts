@@ -35,17 +35,25 @@ export async function readMailbox(
   const page = await readPage(log, topic, query);
   if (page.entries.length > 0 || query.wait <= 0 || signal.aborted) return page;
 
+  let over = false;
   let wake = () => {};
-  const arrived = new Promise<void>((resolve) => (wake = resolve));
+  const end = () => {
+    over = true;
+    wake();
+  };
   const unsubscribe = await feeds.subscribe(topic, () => wake());
-  const timer = setTimeout(wake, query.wait);
-  signal.addEventListener('abort', () => wake(), { once: true });
+  const timer = setTimeout(end, query.wait);
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
   try {
-    // What came between the first read and the subscription is seen by this one.
-    const sinceThen = await readPage(log, topic, query);
-    if (sinceThen.entries.length > 0 || signal.aborted) return sinceThen;
-    await arrived;
-    return await readPage(log, topic, query);
+    // Not all that comes is something to answer with: some of it is not kept, or not what was asked for.
+    for (;;) {
+      const something = new Promise<void>((resolve) => (wake = resolve));
+      const last = over;
+      const sinceThen = await readPage(log, topic, query);
+      if (last || sinceThen.entries.length > 0) return sinceThen;
+      if (!over) await something;
+    }
   } finally {
     clearTimeout(timer);
     unsubscribe();
