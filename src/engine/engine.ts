@@ -105,6 +105,9 @@ export interface Log {
    */
   follow(topic: Topic, listener: (entry: Entry | Relayed) => void): Promise<Unfollow>;
 
+  /** How many entries {@link read} would give of this topic behind `after`, without reading them. */
+  count(topic: Topic, after: Seq): Promise<number>;
+
   /** What is kept of a topic; a topic nobody wrote to has floor 0 and neither oldest nor newest. */
   bounds(topic: Topic): Promise<Bounds>;
 

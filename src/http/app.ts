@@ -10,6 +10,7 @@ import { registerBodies } from './bodies.js';
 import { isLoopback, registerBrowserSafety } from './browser-safety.js';
 import { answerClientError } from './client-error.js';
 import type { App, Context, HttpSettings } from './context.js';
+import { registerTimeouts } from './timeouts.js';
 import { registerDocs, registerOpenApi } from './documentation.js';
 import { collectMethods, completeMethods, methodNotAllowed } from './methods.js';
 import type { Metrics } from './metrics.js';
@@ -26,16 +27,12 @@ export interface AppOptions {
   readonly logger?: FastifyBaseLogger;
 }
 
-/** Milliseconds in which a request must have come in whole; what only trickles in is a way of holding connections. */
-const REQUEST_TIMEOUT = 30_000;
-
 /** What the app is: everything that HTTP has to do with it, ready to listen. */
 export async function buildApp({ hub, settings, metrics, underWay, logger }: AppOptions): Promise<App> {
   const app: App = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: settings.maxBody,
-    requestTimeout: REQUEST_TIMEOUT,
     // Refused by registerBrowserSafety instead, with a problem like everything else.
     http: { requireHostHeader: false },
     trustProxy: settings.trustProxy.length > 0 ? [...settings.trustProxy] : false,
@@ -46,6 +43,7 @@ export async function buildApp({ hub, settings, metrics, underWay, logger }: App
     },
   }).withTypeProvider<ZodTypeProvider>();
   underWay.register(app);
+  registerTimeouts(app);
   const context: Context = { hub, metrics, settings, heartbeat: new Heartbeat(settings.heartbeat) };
   app.addHook('onClose', () => context.heartbeat.stop());
   metrics.observe(hub);

@@ -6,6 +6,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route takes a plain text where it takes JSON: it stands for `{"text": TEXT}`. */
     textBody?: boolean;
+    /** The route takes lines of JSON, and reads them itself, as they come in. */
+    linesBody?: boolean;
   }
 }
 
@@ -14,6 +16,13 @@ export const TEXT_TYPES = ['text/plain', 'application/x-www-form-urlencoded'];
 
 const UTF8 = /^(?:utf-?8|us-ascii)$/i;
 const CHARSET = /;\s*charset\s*=\s*"?([^\s";]*)"?/i;
+
+/** A body that was not JSON but a text, as if it had been `{"text": TEXT}`. */
+export class TextBody {
+  constructor(readonly text: string) {}
+}
+
+export const NDJSON_TYPE = 'application/x-ndjson';
 
 /** Teaches the app what bodies it takes: JSON, and texts where a route says so; in UTF-8 alone. */
 export function registerBodies(app: FastifyInstance): void {
@@ -27,7 +36,12 @@ export function registerBodies(app: FastifyInstance): void {
       if (body.length === 0) return undefined;
       throw unsupportedMediaType(mediaType(request));
     }
-    return { text: decode(request, body) };
+    return new TextBody(decode(request, body));
+  });
+  app.addContentTypeParser(NDJSON_TYPE, async (request: FastifyRequest) => {
+    if (!request.routeOptions.config.linesBody) throw unsupportedMediaType(NDJSON_TYPE, accepted(request));
+    assertUtf8(request);
+    return LINES;
   });
   app.addContentTypeParser('*', async (request: FastifyRequest) => {
     throw unsupportedMediaType(mediaType(request), accepted(request));
@@ -40,24 +54,31 @@ export function registerBodies(app: FastifyInstance): void {
   });
 }
 
-function decode(request: FastifyRequest, body: Buffer): string {
+/** Stands for a body that is read by the route. */
+export const LINES = Symbol('lines');
+
+function assertUtf8(request: FastifyRequest): void {
   const charset = CHARSET.exec(request.headers['content-type'] ?? '')?.[1];
   if (charset !== undefined && !UTF8.test(charset)) {
     throw unsupportedMediaType('this charset', accepted(request));
   }
+}
+
+function decode(request: FastifyRequest, body: Buffer): string {
+  assertUtf8(request);
   if (!isUtf8(body)) {
     throw new HttpProblem('invalid-request', 'The body is not valid UTF-8. Send it in UTF-8.');
   }
   return body.toString('utf8');
 }
 
-function parseJson(text: string): unknown {
+export function parseJson(text: string, what = 'body'): unknown {
   try {
     // RFC 8259, section 8.1: a byte order mark may be ignored.
     return JSON.parse(text.startsWith('\ufeff') ? text.slice(1) : text) as unknown;
   } catch (error) {
     const reason = text.trim() === '' ? 'it is empty' : (error as SyntaxError).message;
-    throw new HttpProblem('invalid-request', `The body is not valid JSON: ${reason}`);
+    throw new HttpProblem('invalid-request', `The ${what} is not valid JSON: ${reason}`);
   }
 }
 
@@ -67,5 +88,7 @@ function mediaType(request: FastifyRequest): string {
 }
 
 function accepted(request: FastifyRequest): string {
-  return request.routeOptions.config.textBody ? 'application/json or text/plain' : 'application/json';
+  const { textBody, linesBody } = request.routeOptions.config;
+  const types = ['application/json', ...(textBody ? ['text/plain'] : []), ...(linesBody ? [NDJSON_TYPE] : [])];
+  return types.join(' or ');
 }

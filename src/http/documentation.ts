@@ -27,6 +27,7 @@ const TAGS = [
   { name: 'LIST', description: 'Who there is.' },
   { name: 'SEND', description: 'Reach one of them.' },
   { name: 'Mailbox', description: 'Read without holding a stream.' },
+  { name: 'Rooms', description: 'Conversations of several.' },
   { name: 'Self', description: 'What a client may do about itself.' },
   { name: 'Serving', description: 'For those who run the server.' },
 ];
@@ -159,7 +160,7 @@ function illustrateProblems(document: Fragment): void {
       for (const [status, answer] of Object.entries(within(operation, 'responses') as Record<string, Fragment>)) {
         const content = within(within(answer, 'content'), PROBLEM_TYPE);
         if (!content) continue;
-        const instance = path.replace('{index}', '2').replace('{id}', '17');
+        const instance = path.replace('{index}', '2').replace('{id}', '17').replace('{room}', 'lobby');
         const example = problemExample(Number(status), String(answer.description), instance);
         merge(answer, { headers: PROBLEM_HEADERS[status], content: { [PROBLEM_TYPE]: { example } } });
       }

@@ -65,6 +65,14 @@ export class Metrics implements StreamObserver {
       },
     });
     new Gauge({
+      name: 'interchat_rooms',
+      help: 'Rooms there are.',
+      registers,
+      collect() {
+        this.set(hub.clients.rooms.size);
+      },
+    });
+    new Gauge({
       name: 'interchat_clients',
       help: 'Clients there are, by status.',
       labelNames: ['status'],
@@ -77,8 +85,8 @@ export class Metrics implements StreamObserver {
     });
   }
 
-  accepted(): void {
-    this.#accepted.inc();
+  accepted(count: number): void {
+    this.#accepted.inc(count);
   }
 
   delivered(count: number, seconds: number | null): void {

@@ -49,6 +49,7 @@ const STATUS_OF = {
   unauthorized: 401,
   forbidden: 403,
   'no-such-client': 404,
+  'no-such-room': 404,
   'not-found': 404,
   'method-not-allowed': 405,
   'not-acceptable': 406,
@@ -57,6 +58,7 @@ const STATUS_OF = {
   'too-large': 413,
   'unsupported-media-type': 415,
   'idempotency-key-reused': 422,
+  'too-many-rooms': 422,
   'too-many-requests': 429,
   'headers-too-large': 431,
   'internal-error': 500,
@@ -70,6 +72,9 @@ export const PROBLEM_CODES = Object.keys(STATUS_OF) as [ProblemCode, ...ProblemC
 const TITLES: Readonly<Partial<Record<ProblemCode, string>>> = {
   'invalid-request': 'The request is not valid',
   'no-such-client': 'No such client',
+  'no-such-room': 'No such room',
+  'too-many-rooms': 'Too many rooms',
+  'idempotency-key-reused': 'The Idempotency-Key was used before',
   'client-gone': 'The client has left',
   'too-large': 'Too large',
   unavailable: 'Unavailable for the moment',
@@ -133,7 +138,9 @@ export function notFound(): HttpProblem {
 
 /** What a problem of this status looks like, for the document. */
 export function problemExample(status: number, detail: string, instance: string): Problem {
-  const code = PROBLEM_CODES.find((one) => STATUS_OF[one] === status) ?? 'internal-error';
+  const fits = (one: ProblemCode) => STATUS_OF[one] === status;
+  const own = instance.startsWith('/rooms') && status === 404 ? 'no-such-room' : undefined;
+  const code = own ?? PROBLEM_CODES.find(fits) ?? 'internal-error';
   return problemBody(new HttpProblem(code, detail), instance);
 }
 

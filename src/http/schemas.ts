@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TextBody } from './bodies.js';
 import { PROBLEM_CODES } from './problem.js';
 
 /*
@@ -31,6 +32,17 @@ export const clientName = z
   .meta({ description: '1 to 64 printable characters. Names need not be unique.', examples: ['alice'] });
 
 const time = z.iso.datetime().meta({ examples: ['2026-01-31T12:00:00.000Z'] });
+
+const ROOM = /^[A-Za-z0-9_-]{1,64}$/;
+const ROOM_RULE = 'must be the name of a room: 1 to 64 of A-Z, a-z, 0-9, _ and -';
+
+export const roomName = z
+  .string({ error: ROOM_RULE })
+  .regex(ROOM, { error: ROOM_RULE })
+  .meta({ description: 'The name of a room: 1 to 64 of `A-Z a-z 0-9 _ -`.', examples: ['lobby'] });
+
+/** The most rooms that can be named at once: as many as a client may be in. */
+const ROOMS_MOST = 100;
 
 export const cursorText = z.string().meta({
   description:
@@ -68,7 +80,7 @@ export const Client = z
       .meta({ description: 'How many streams it has open.', examples: [1] }),
     connectedAt: time,
     lastSeenAt: time.meta({ description: 'When it was last known to be there; for a client that is online, now.' }),
-    rooms: z.array(z.string()).meta({ description: 'The rooms it is in.', examples: [[]] }),
+    rooms: z.array(z.string()).meta({ description: 'The rooms it is in, by name.', examples: [['lobby']] }),
   })
   .meta({ id: 'Client', description: 'A party that can be listed and sent to.' });
 
@@ -88,7 +100,14 @@ export const ClientList = z
   .meta({ id: 'ClientList', description: 'A page of the clients there are, by index.' });
 
 export const NewClient = z
-  .strictObject({ name: clientName.optional() })
+  .strictObject({
+    name: clientName.optional(),
+    rooms: z
+      .array(roomName, { error: 'must be a list of names of rooms' })
+      .max(ROOMS_MOST, { error: `must be at most ${ROOMS_MOST} rooms` })
+      .optional()
+      .meta({ description: 'Rooms it enters at once.', examples: [['lobby']] }),
+  })
   .meta({ id: 'NewClient', description: 'A client to be made.' });
 
 export const Renamed = z
@@ -105,28 +124,80 @@ const TTL_MOST = 3_155_760_000;
 
 const data = z.unknown().meta({ description: 'Any JSON value.' });
 
+const ttl = z
+  .number({ error: 'must be a number of seconds' })
+  .min(0, { error: 'must be 0 or more seconds' })
+  .max(TTL_MOST, { error: `must be at most ${TTL_MOST} seconds` })
+  .meta({
+    description: 'Seconds after which it is no longer delivered. 0: only to streams open right now, never stored.',
+  });
+
+const content = {
+  text: z.string({ error: 'must be a text' }).min(1, { error: 'must not be empty' }).optional(),
+  data: data.optional(),
+  ttl: ttl.optional(),
+};
+
+const hasContent = (message: { text?: string; data?: unknown }) =>
+  message.text !== undefined || message.data !== undefined;
+
+const NO_CONTENT = { path: ['text'], error: 'is missing: a message needs a text, or data, or both' };
+
 export const NewMessage = z
-  .strictObject({
-    text: z.string({ error: 'must be a text' }).min(1, { error: 'must not be empty' }).optional(),
-    data: data.optional(),
-    ttl: z
-      .number({ error: 'must be a number of seconds' })
-      .min(0, { error: 'must be 0 or more seconds' })
-      .max(TTL_MOST, { error: `must be at most ${TTL_MOST} seconds` })
-      .optional()
-      .meta({
-        description: 'Seconds after which it is no longer delivered. 0: only to streams open right now, never stored.',
-      }),
-  })
-  .refine((message) => message.text !== undefined || message.data !== undefined, {
-    path: ['text'],
-    error: 'is missing: a message needs a text, or data, or both',
-  })
+  .strictObject(content)
+  .refine(hasContent, NO_CONTENT)
   .meta({
     id: 'NewMessage',
     description: 'What to send: a text, any JSON value as data, or both.',
     examples: [{ text: 'Hello, Client 2!' }],
   });
+
+const TARGET_RULE = 'must be {"client": INDEX}, {"room": NAME} or {"everyone": true}';
+
+const target = z
+  .union(
+    [
+      z.strictObject({ client: z.number().int().min(1).max(INDEX_MOST) }),
+      z.strictObject({ room: roomName }),
+      z.strictObject({ everyone: z.literal(true) }),
+    ],
+    { error: TARGET_RULE },
+  )
+  .meta({ description: 'One client, all members of a room, or everyone.', examples: [{ room: 'lobby' }] });
+
+export const AddressedMessage = z
+  .strictObject({ to: target, ...content })
+  .refine(hasContent, NO_CONTENT)
+  .meta({
+    id: 'AddressedMessage',
+    description: 'What to send, and to whom.',
+    examples: [{ to: { room: 'lobby' }, text: 'Hello, all!' }],
+  });
+
+/** A text/plain body stands for `{"text": TEXT}`, and that goes to everyone. */
+export const MessageToAny = z.preprocess(
+  (body) => (body instanceof TextBody ? { to: { everyone: true }, ...body } : body),
+  AddressedMessage,
+);
+
+const idempotencyKey = z
+  .string({ error: 'must be 1 to 255 visible ASCII characters' })
+  .regex(/^[!-~]{1,255}$/, { error: 'must be 1 to 255 visible ASCII characters' });
+
+export const BulkLine = z
+  .strictObject({
+    to: target,
+    ...content,
+    idempotencyKey: idempotencyKey
+      .optional()
+      .meta({ description: 'As the header of this name, for this line alone.', examples: ['order-17'] }),
+  })
+  .refine(hasContent, NO_CONTENT)
+  .meta({ id: 'BulkLine', description: 'One line of many messages sent as application/x-ndjson.' });
+
+const addressee = z
+  .union([z.object({ client: clientIndex }), z.object({ room: roomName }), z.object({ everyone: z.literal(true) })])
+  .meta({ description: 'To whom it was sent.', examples: [{ client: 2 }] });
 
 export const Message = z
   .object({
@@ -135,7 +206,7 @@ export const Message = z
       .object({ index: clientIndex, name: clientName.nullable() })
       .nullable()
       .meta({ description: 'Who sent it, as its token proved; null when it came without one.' }),
-    to: z.object({ client: clientIndex }),
+    to: addressee,
     text: z.string().optional(),
     data: data.optional(),
     sentAt: time,
@@ -163,6 +234,92 @@ export const MessagePage = z
       .meta({ description: 'Whether messages between `after` and the first of these are no longer kept.' }),
   })
   .meta({ id: 'MessagePage', description: 'A part of a mailbox, in the order of the log.' });
+
+export const HistoryPage = z
+  .object({
+    messages: z.array(Message),
+    cursor: z.string().meta({ description: 'The `after` of the next call.', examples: ['17'] }),
+    gap: z
+      .boolean()
+      .meta({ description: 'Whether messages between `after` and the first of these are no longer kept.' }),
+  })
+  .meta({
+    id: 'HistoryPage',
+    description: 'A part of what was sent to a room or to everyone, in the order of the log.',
+  });
+
+export const BulkResult = z
+  .object({
+    id: messageId.nullable().meta({ description: 'Null when it was not stored (ttl 0).' }),
+    reach: z.number().int().min(0),
+    replayed: z.literal(true).optional().meta({ description: 'Nothing was sent again.' }),
+  })
+  .meta({
+    id: 'BulkResult',
+    description:
+      'What became of one line. A line that was refused has a Problem in its place, with its number as `line`.',
+  });
+
+export const Room = z
+  .object({
+    name: roomName,
+    members: z
+      .number()
+      .int()
+      .min(1)
+      .meta({ description: 'How many clients are in it.', examples: [3] }),
+    online: z
+      .number()
+      .int()
+      .min(0)
+      .meta({ description: 'How many of them have a stream open.', examples: [2] }),
+  })
+  .meta({ id: 'Room', description: 'A named group of clients: there as long as it has members.' });
+
+export const RoomList = z
+  .object({
+    rooms: z.array(Room),
+    total: z
+      .number()
+      .int()
+      .min(0)
+      .meta({ description: 'How many there are, on all pages.', examples: [1] }),
+    next: z
+      .string()
+      .nullable()
+      .meta({ description: 'The path of the next page; null on the last one.', examples: [null] }),
+  })
+  .meta({ id: 'RoomList', description: 'A page of the rooms there are, by name.' });
+
+const mark = z
+  .string({ error: 'must be the id of a message: a text of digits' })
+  .regex(/^\d{1,15}$/, { error: 'must be the id of a message: a text of digits' })
+  .meta({ description: 'The id of the last message that was read.', examples: ['17'] });
+
+export const ReadMarks = z
+  .strictObject({ mailbox: mark.optional(), everyone: mark.optional(), rooms: z.record(roomName, mark).optional() })
+  .meta({
+    id: 'ReadMarks',
+    description: 'How far a person has read. What is left out stays as it is, and no mark ever goes back.',
+    examples: [{ mailbox: '17', rooms: { lobby: '21' } }],
+  });
+
+const count = z.number().int().min(0);
+
+export const ReadState = z
+  .object({
+    mailbox: messageId.nullable(),
+    everyone: messageId.nullable(),
+    rooms: z.record(roomName, z.string()),
+    unread: z
+      .object({ mailbox: count, everyone: count, rooms: z.record(roomName, count) })
+      .meta({ description: 'How many messages are behind each mark.' }),
+  })
+  .meta({
+    id: 'ReadState',
+    description:
+      'How far a client has read, on whatever device, and how much is unread. Data of the event `read`, too.',
+  });
 
 export const Problem = z
   .object({
@@ -202,10 +359,23 @@ export const GapEvent = z
   .object({
     after: z.string().meta({ description: 'The place up to which this stream had read.', examples: ['17'] }),
     oldest: messageId.nullable().meta({ description: 'The oldest message that is still kept; null when none is.' }),
+    to: addressee.optional().meta({ description: 'What they were sent to.' }),
   })
   .meta({
     id: 'GapEvent',
     description: 'Data of the event `gap`: messages between these two are no longer kept. It has no id.',
+  });
+
+export const PresenceEvent = z
+  .object({
+    change: z.enum(['joined', 'away', 'back', 'left', 'renamed', 'entered', 'exited']),
+    client: Client.meta({ description: 'As it is now; as it was last, when it left.' }),
+    room: roomName.optional().meta({ description: 'The room, where one was entered or exited.' }),
+  })
+  .meta({
+    id: 'PresenceEvent',
+    description:
+      'Data of the event `presence`, for those who asked for it: what has changed since the last one about this client. It has no id.',
   });
 
 export const ByeEvent = z
@@ -220,6 +390,8 @@ export const StreamLine = z
     line('welcome', cursorText, WelcomeEvent),
     line('message', cursorText.nullable(), Message),
     line('gap', z.null(), GapEvent),
+    line('presence', z.null(), PresenceEvent),
+    line('read', z.null(), ReadState),
     line('bye', z.null(), ByeEvent),
     line('heartbeat', z.null(), z.null()),
   ])
@@ -241,8 +413,31 @@ export const MessageParams = IndexParams.extend({
   }),
 });
 
+const room = { room: roomName };
+
+export const RoomParams = z.object(room);
+
+export const MemberParams = IndexParams.extend(room);
+
+export const MessageIdParams = MessageParams.pick({ id: true });
+
+export const RoomMessageParams = MessageIdParams.extend(room);
+
 export const ConnectQuery = z.looseObject({
   name: clientName.optional(),
+  rooms: z
+    .preprocess(
+      (text) => (typeof text === 'string' ? text.split(',').filter((name) => name !== '') : text),
+      z
+        .array(roomName, { error: 'must be names of rooms with commas between them' })
+        .max(ROOMS_MOST, { error: `must be at most ${ROOMS_MOST} rooms` }),
+    )
+    .optional()
+    .meta({ description: 'Rooms to enter at once, with commas between them.', examples: ['lobby,news'] }),
+  presence: z
+    .enum(['true', 'false'], { error: 'must be true or false' })
+    .optional()
+    .meta({ description: 'Whether to be told who comes and goes, by events `presence`.' }),
   after: cursorText.optional().meta({ description: 'A cursor, for those who cannot set Last-Event-ID.' }),
   lastEventId: z.string().optional().meta({ description: 'The same as `after`, as a widely used polyfill sends it.' }),
   token: z.string().optional().meta({ description: 'The token, for EventSource, which cannot set headers.' }),
@@ -271,7 +466,20 @@ export const ListQuery = z.strictObject({
     .meta({ description: 'Only clients with a higher index.' }),
 });
 
-export const MailboxQuery = z.strictObject({
+const wait = z
+  .preprocess(
+    (text) => (typeof text === 'string' && /^\d{1,2}(\.\d{1,3})?$/.test(text) ? Number(text) : text),
+    z
+      .number({ error: 'must be 0 to 60 seconds' })
+      .min(0, { error: 'must be 0 to 60 seconds' })
+      .max(60, { error: 'must be 0 to 60 seconds' }),
+  )
+  .default(0)
+  .meta({ description: 'Seconds to wait for a message if there is none: answers as soon as there is.' });
+
+const SOUGHT_RULE = 'must be a text of 1 to 200 characters';
+
+export const HistoryQuery = z.strictObject({
   after: z
     .string()
     .min(1)
@@ -281,29 +489,27 @@ export const MailboxQuery = z.strictObject({
     .optional()
     .meta({ description: 'An id: only messages before it; without `after` the newest of them.' }),
   limit: pageLimit,
-  wait: z
-    .preprocess(
-      (text) => (typeof text === 'string' && /^\d{1,2}(\.\d{1,3})?$/.test(text) ? Number(text) : text),
-      z
-        .number({ error: 'must be 0 to 60 seconds' })
-        .min(0, { error: 'must be 0 to 60 seconds' })
-        .max(60, { error: 'must be 0 to 60 seconds' }),
-    )
-    .default(0)
-    .meta({ description: 'Seconds to wait for a message if there is none: answers as soon as there is.' }),
+  wait,
+  q: z
+    .string({ error: SOUGHT_RULE })
+    .min(1, { error: SOUGHT_RULE })
+    .max(200, { error: SOUGHT_RULE })
+    .optional()
+    .meta({ description: 'Only messages whose text contains this, whatever the case.' }),
+});
+
+export const RoomListQuery = z.strictObject({
+  limit: pageLimit,
+  after: roomName.optional().meta({ description: 'The name of a room: only those that come behind it.' }),
 });
 
 export const SendHeaders = z.looseObject({
-  'idempotency-key': z
-    .string()
-    .regex(/^[!-~]{1,255}$/, { error: 'must be 1 to 255 visible ASCII characters' })
-    .optional()
-    .meta({
-      description:
-        'Makes a retry safe: a repeat within 10 minutes, by the same sender, sends nothing again and is answered as the first was. ' +
-        'Best a UUID, such as 8e03978e-40d5-43e8-bc93-6894a57f9324. Without a token all senders are one. It has no effect with ttl 0.',
-      // No example: Swagger would fill it in, and every SEND after the first would be taken for its repeat.
-    }),
+  'idempotency-key': idempotencyKey.optional().meta({
+    description:
+      'Makes a retry safe: a repeat within 10 minutes, by the same sender, sends nothing again and is answered as the first was. ' +
+      'Best a UUID, such as 8e03978e-40d5-43e8-bc93-6894a57f9324. Without a token all senders are one. It has no effect with ttl 0.',
+    // No example: Swagger would fill it in, and every SEND after the first would be taken for its repeat.
+  }),
 });
 
 export const NoQuery = z.strictObject({});

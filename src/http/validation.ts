@@ -21,7 +21,8 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, ht
   };
 };
 
-function invalid(part: string, issues: readonly z.core.$ZodIssue[]): HttpProblem {
+/** What is wrong with a part of a request, in one sentence and in a list. */
+export function invalid(part: string, issues: readonly z.core.$ZodIssue[]): HttpProblem {
   const errors = issues.flatMap(toInputErrors);
   const first = errors[0];
   const detail = first

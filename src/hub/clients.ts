@@ -6,10 +6,13 @@ import {
   type Json,
   type RecordChange,
   type Revision,
+  type Seq,
 } from '../engine/engine.js';
 import { asClientIndex, type ClientIndex } from './client-index.js';
-import { ClientGone, NoSuchClient, TooManyStreams } from './errors.js';
+import { ClientGone, NoSuchClient, TooManyRooms, TooManyStreams } from './errors.js';
 import { Grace } from './grace.js';
+import { entered, exited, hasLeft, type Memberships, membershipsSince, type Scope, scopeOf } from './memberships.js';
+import { Rooms } from './rooms.js';
 
 /** A client as others may see it. Times are milliseconds since 1970. */
 export interface ClientInfo {
@@ -50,7 +53,11 @@ export interface ClientsOptions {
   readonly grace: number;
   readonly maxStreams: number;
   /** Told of each client that is no longer there, once its record is gone. */
-  readonly onLeft: (index: ClientIndex, local: boolean) => void;
+  readonly onLeft: (index: ClientIndex) => void;
+  /** Told of each client of which something has changed that others may see, or that is new; of one that left, too. */
+  readonly onChanged: (index: ClientIndex) => void;
+  /** Told of each client that is in other rooms than before. */
+  readonly onMoved: (index: ClientIndex) => void;
   /** Told of what went wrong where nobody waits for an answer. */
   readonly onError: (error: unknown) => void;
   readonly now: () => number;
@@ -69,6 +76,7 @@ interface Known {
   name: string | null;
   connectedAt: number;
   lastSeenAt: number;
+  memberships: Memberships;
   revision: Revision;
   held: Held[];
   /** The numbers of the streams open in this process, newest last. */
@@ -81,6 +89,9 @@ interface Known {
 const SERIES = 'client';
 const PREFIX = 'client/';
 
+/** Rooms a client may be in at once. */
+const MOST_ROOMS = 100;
+
 /** As in the program this grew from, where 0, 1 and 2 were the terminal and the first connection was socket 3. */
 const FIRST_SOCKET = 3;
 
@@ -89,6 +100,9 @@ const FIRST_SOCKET = 3;
  * each process's copy of it, kept by watching them, so that LIST and SEND look nothing up elsewhere.
  */
 export class Clients {
+  /** Who of them is in which room. */
+  readonly rooms: Rooms;
+  #online = 0;
   readonly #known = new Map<ClientIndex, Known>();
   /** All indexes in ascending order, with some among them that are no longer known: see #indexes. */
   #order: ClientIndex[] = [];
@@ -101,6 +115,7 @@ export class Clients {
     private readonly engine: Engine,
     private readonly options: ClientsOptions,
   ) {
+    this.rooms = new Rooms(engine.directory, options.onError);
     this.#grace = new Grace(options.grace, (index) => void this.#expire(index), options.now);
   }
 
@@ -108,8 +123,10 @@ export class Clients {
   static async open(engine: Engine, options: ClientsOptions): Promise<Clients> {
     const clients = new Clients(engine, options);
     const { directory, leases } = engine;
+    clients.#stop.push(await clients.rooms.open());
     clients.#stop.push(await directory.watch(PREFIX, (change) => clients.#recordChanged(change)));
     clients.#stop.push(await leases.watch((holding) => clients.#holdingChanged(holding)));
+    clients.rooms.sweep();
     return clients;
   }
 
@@ -119,9 +136,7 @@ export class Clients {
 
   /** How many have a stream open. */
   get online(): number {
-    let online = 0;
-    for (const known of this.#known.values()) if (known.held.length > 0) online++;
-    return online;
+    return this.#online;
   }
 
   /** Whether it is there to stay: one that is on its way out is still listed, but must not be let in again. */
@@ -133,6 +148,38 @@ export class Clients {
     return (this.#known.get(index)?.held.length ?? 0) > 0;
   }
 
+  /** What it is at this moment; undefined when it is not there. */
+  peek(index: ClientIndex): ClientInfo | undefined {
+    const known = this.#known.get(index);
+    return known && this.#info(known);
+  }
+
+  /** All there are, by index. */
+  *all(): Iterable<ClientInfo> {
+    for (const known of this.#known.values()) yield this.#info(known);
+  }
+
+  /** What of the log it may read; nothing once it has left. */
+  scopeOf(index: ClientIndex): Scope {
+    const known = this.#known.get(index);
+    return known ? scopeOf(index, known.memberships) : { windows: [], forgotten: 0 as Seq };
+  }
+
+  /** What was sent to everyone up to this place is not for it. */
+  sinceOf(index: ClientIndex): Seq {
+    return this.#known.get(index)?.memberships.since ?? (0 as Seq);
+  }
+
+  isMember(index: ClientIndex, room: string): boolean {
+    return this.#known.get(index)?.memberships.rooms.has(room) ?? false;
+  }
+
+  /** Whether it has been in this room, and left it. */
+  hasLeftRoom(index: ClientIndex, room: string): boolean {
+    const known = this.#known.get(index);
+    return known !== undefined && hasLeft(known.memberships, room);
+  }
+
   nameOf(index: ClientIndex): string | null {
     return this.#known.get(index)?.name ?? null;
   }
@@ -142,13 +189,18 @@ export class Clients {
     return this.#info(await this.#find(index));
   }
 
+  has(index: ClientIndex): boolean {
+    return this.#known.has(index);
+  }
+
   /** @throws NoSuchClient, ClientGone */
   async assertThere(index: ClientIndex): Promise<void> {
     if (!this.#known.has(index)) await this.#find(index);
   }
 
-  list({ status, name, after = 0, limit }: ListQuery): ClientPage {
-    const indexes = this.#indexes();
+  /** Those there are, by index; with `room` the members of it. */
+  list({ status, name, after = 0, limit }: ListQuery, room?: string): ClientPage {
+    const indexes = room === undefined ? this.#indexes() : this.rooms.membersOf(room);
     const clients: ClientInfo[] = [];
     let total = 0;
     let next: ClientIndex | null = null;
@@ -165,16 +217,61 @@ export class Clients {
         if (!filtered) break;
       }
     }
-    return { clients, total: filtered ? total : this.#known.size, next };
+    return { clients, total: filtered ? total : room === undefined ? this.#known.size : indexes.length, next };
   }
 
-  /** Makes a client, durable when it resolves. Its grace time runs until it opens a stream. */
-  async join(name: string | null): Promise<ClientInfo> {
+  /**
+   * Makes a client that is in these rooms, durable when it resolves. Its grace time runs until it opens a stream.
+   * @param since the newest place in the log before
+   * @throws TooManyRooms
+   */
+  async join(name: string | null, rooms: readonly string[], since: Seq): Promise<ClientInfo> {
+    const memberships = entered(membershipsSince(since), rooms, since);
+    if (memberships.rooms.size > MOST_ROOMS) throw new TooManyRooms(MOST_ROOMS);
+    const release = await this.rooms.hold(rooms, since);
+    try {
+      return await this.#join({ name, memberships });
+    } finally {
+      release();
+    }
+  }
+
+  async #join({ name, memberships }: Pick<Known, 'name' | 'memberships'>): Promise<ClientInfo> {
     const index = asClientIndex(await this.engine.directory.allocate(SERIES));
     if (index === undefined) throw new Error('the engine allocated something that is no index');
     const now = this.options.now();
-    await this.engine.directory.put(keyOf(index), { name, connectedAt: now, lastSeenAt: now }, null);
+    await this.engine.directory.put(
+      keyOf(index),
+      recordOf({ name, connectedAt: now, lastSeenAt: now, memberships }),
+      null,
+    );
     return this.get(index);
+  }
+
+  /**
+   * Takes a client into rooms, durable when it resolves.
+   * @param at the newest place in the log before
+   * @throws NoSuchClient, ClientGone, TooManyRooms
+   */
+  async enter(index: ClientIndex, rooms: readonly string[], at: Seq): Promise<void> {
+    const release = await this.rooms.hold(rooms, at);
+    try {
+      await this.#update(index, (known) => {
+        known.memberships = entered(known.memberships, rooms, at);
+        if (known.memberships.rooms.size > MOST_ROOMS) throw new TooManyRooms(MOST_ROOMS);
+      });
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * Takes a client out of a room, durable when it resolves.
+   * @param at the newest place in the log before
+   * @throws NoSuchClient, ClientGone
+   */
+  async exit(index: ClientIndex, room: string, at: Seq): Promise<void> {
+    await this.#update(index, (known) => (known.memberships = exited(known.memberships, room, at)));
   }
 
   /** @throws NoSuchClient, ClientGone */
@@ -316,15 +413,22 @@ export class Clients {
       if (!known) return;
       this.#grace.end(index);
       this.#known.delete(index);
-      this.options.onLeft(index, known.sockets.length > 0);
+      if (known.held.length > 0) this.#online--;
+      for (const room of known.memberships.rooms.keys()) this.rooms.exited(room, index, known.held.length > 0);
+      this.options.onLeft(index);
+      this.options.onChanged(index);
       return;
     }
     const fields = readRecord(record.value);
     if (known) {
+      const { memberships: before, name } = known;
       Object.assign(known, fields, { revision: record.revision });
+      const moved = this.#move(known, before.rooms);
+      if (moved || name !== known.name) this.options.onChanged(index);
+      if (moved) this.options.onMoved(index);
       return;
     }
-    this.#known.set(index, {
+    const fresh: Known = {
       index,
       ...fields,
       revision: record.revision,
@@ -332,10 +436,30 @@ export class Clients {
       sockets: [],
       waiting: 0,
       leaving: false,
-    });
+    };
+    this.#known.set(index, fresh);
+    this.#move(fresh, new Map());
     this.#sorted &&= index > (this.#order.at(-1) ?? 0);
     this.#order.push(index);
     this.#grace.begin(index);
+    this.options.onChanged(index);
+  }
+
+  /** Tells the rooms who is in them now. @returns whether anything is other than before */
+  #move({ index, memberships, held }: Known, before: ReadonlyMap<string, Seq>): boolean {
+    const { rooms } = memberships;
+    let moved = false;
+    for (const [room, from] of rooms) {
+      if (before.get(room) === from) continue;
+      moved = true;
+      if (!before.has(room)) this.rooms.entered(room, index, held.length > 0);
+    }
+    for (const room of before.keys()) {
+      if (rooms.has(room)) continue;
+      moved = true;
+      this.rooms.exited(room, index, held.length > 0);
+    }
+    return moved;
   }
 
   #holdingChanged({ node, key, value }: Holding): void {
@@ -344,7 +468,13 @@ export class Clients {
     if (!known) return;
     const held = known.held.filter((other) => other.node !== node);
     if (value !== undefined) held.push({ node, ...readHeld(value) });
+    const turned = Math.sign(held.length) - Math.sign(known.held.length);
     known.held = held;
+    if (turned !== 0) {
+      this.#online += turned;
+      for (const room of known.memberships.rooms.keys()) this.rooms.turned(room, turned);
+      this.options.onChanged(known.index);
+    }
     if (held.length > 0) this.#grace.end(known.index);
     else if (!known.leaving) this.#grace.begin(known.index);
   }
@@ -367,7 +497,7 @@ export class Clients {
       streams: streamsOf(known.held),
       connectedAt: known.connectedAt,
       lastSeenAt: online ? this.options.now() : known.lastSeenAt,
-      rooms: [],
+      rooms: [...known.memberships.rooms.keys()].sort(),
     };
   }
 }
@@ -386,13 +516,35 @@ function keyOf(index: ClientIndex): string {
   return `${PREFIX}${index}`;
 }
 
-function recordOf({ name, connectedAt, lastSeenAt }: Known): Json {
-  return { name, connectedAt, lastSeenAt };
+type Fields = Pick<Known, 'name' | 'connectedAt' | 'lastSeenAt' | 'memberships'>;
+
+/** A client as the directory keeps it: what a Map has, as pairs. */
+interface Kept {
+  readonly name: string | null;
+  readonly connectedAt: number;
+  readonly lastSeenAt: number;
+  readonly since?: Seq;
+  readonly rooms?: readonly (readonly [room: string, from: Seq])[];
+  readonly past?: Memberships['past'];
+  readonly forgotten?: Seq;
 }
 
-/** The boundary to what the directory keeps: records are written by {@link recordOf} alone. */
-function readRecord(value: Json): Pick<Known, 'name' | 'connectedAt' | 'lastSeenAt'> {
-  return value as unknown as Pick<Known, 'name' | 'connectedAt' | 'lastSeenAt'>;
+function recordOf({ name, connectedAt, lastSeenAt, memberships: { since, rooms, past, forgotten } }: Fields): Json {
+  const kept: Kept = { name, connectedAt, lastSeenAt, since, rooms: [...rooms], past, forgotten };
+  return kept as unknown as Json;
+}
+
+/** The boundary to what the directory keeps: records are written by {@link recordOf} alone, now or before there were rooms. */
+function readRecord(value: Json): Fields {
+  const { name, connectedAt, lastSeenAt, since, rooms, past, forgotten } = value as unknown as Kept;
+  const none = membershipsSince(since ?? (0 as Seq));
+  const memberships = {
+    ...none,
+    rooms: new Map(rooms),
+    past: past ?? none.past,
+    forgotten: forgotten ?? none.forgotten,
+  };
+  return { name, connectedAt, lastSeenAt, memberships };
 }
 
 function readHeld(value: Json): Omit<Held, 'node'> {

@@ -6,6 +6,8 @@ export type HubErrorCode =
   | 'unauthorized'
   | 'forbidden'
   | 'no-such-client'
+  | 'no-such-room'
+  | 'too-many-rooms'
   | 'not-found'
   | 'client-gone'
   | 'idempotency-key-reused'
@@ -30,6 +32,22 @@ export class ClientGone extends HubError {
   readonly code = 'client-gone';
   constructor(readonly index: ClientIndex) {
     super(`Client ${index} has left, and its index is not handed out again. GET /clients lists those there are.`);
+  }
+}
+
+/** A room is there as long as it has members, and this one has none. */
+export class NoSuchRoom extends HubError {
+  readonly code = 'no-such-room';
+  constructor(readonly room: string) {
+    super(`There is no room ${room}: a room is there as long as it has members. GET /rooms lists those there are.`);
+  }
+}
+
+/** The client is in as many rooms as one may be in. */
+export class TooManyRooms extends HubError {
+  readonly code = 'too-many-rooms';
+  constructor(readonly most: number) {
+    super(`A client may be in ${most} rooms at once, and this one would be in more. Leave one first.`);
   }
 }
 

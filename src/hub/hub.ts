@@ -1,28 +1,25 @@
-import { createHash } from 'node:crypto';
-import type { Engine, Entry, Seq } from '../engine/engine.js';
+import type { Engine, Entry, Seq, Topic } from '../engine/engine.js';
 import type { ClientIndex } from './client-index.js';
-import { Clients, type ClientInfo } from './clients.js';
+import { Clients, type ClientInfo, type ClientPage, type ListQuery } from './clients.js';
 import { Credentials } from './credentials.js';
-import {
-  ClientGone,
-  Draining,
-  Forbidden,
-  IdempotencyKeyReused,
-  InvalidRequest,
-  NoSuchMessage,
-  Unauthorized,
-} from './errors.js';
+import { ClientGone, Draining, Forbidden, InvalidRequest, NoSuchMessage, NoSuchRoom, Unauthorized } from './errors.js';
 import { Feeds } from './feeds.js';
-import { type MailboxPage, type MailboxQuery, readMailbox } from './mailbox.js';
-import { type Content, encodeEnvelope, messageJson, type Sender } from './message.js';
+import { type HistoryPage, type HistoryQuery, readHistory } from './history.js';
+import type { Sender } from './message.js';
+import { Presence, type PresenceWatcher } from './presence.js';
+import { type ReadMarks, ReadUpTo, type Unread } from './read-up-to.js';
+import type { RoomInfo } from './rooms.js';
+import { Sending } from './sending.js';
 import { type Sink, Subscription } from './subscription.js';
-import { mailboxOf } from './topics.js';
+import { EVERYONE, mailboxOf, roomTopic } from './topics.js';
 
 /** Why a stream ends: the reason in its last event. */
 export type CloseReason = 'shutdown' | 'left' | 'slow-consumer' | 'expired';
 
 /** An open connection on which a client receives. */
-export interface Stream extends Sink {
+export interface Stream extends Sink, PresenceWatcher {
+  /** The client has read further, on whatever device. */
+  read(state: ReadState): void;
   /** Says goodbye and ends. Must not throw. */
   close(reason: CloseReason): void;
 }
@@ -53,32 +50,20 @@ export interface Identity {
   readonly resumed: boolean;
 }
 
-/** What was sent, as it was stored. */
-export interface Sent {
-  /** Its place in the log; null when it was not stored (ttl 0). */
-  readonly seq: Seq | null;
-  /** The message as JSON. */
-  readonly json: string;
-  /** How many of those addressed are online. */
-  readonly reach: number;
-  /** Whether nothing was sent, since the same had been sent under this key before: the rest is as it was then. */
-  readonly replayed: boolean;
+/** How far a client has read, and how much there is behind that. */
+export interface ReadState {
+  readonly marks: ReadMarks;
+  readonly unread: Unread;
 }
 
-export interface SendOptions {
-  /** Who sends; null for whoever did not say. */
-  readonly from: ClientIndex | null;
-  /** In seconds; 0 reaches only streams that are open now, and is not stored. */
-  readonly ttl?: number;
-  /** A repeat under the same key, by the same sender, sends nothing again. All who did not say who they are are one sender. */
-  readonly idempotencyKey?: string;
-}
-
-/** What is kept beside a message that was sent under a key, to answer a repeat as the first was answered. */
-interface Receipt {
-  readonly request: string;
-  readonly json: string;
-  readonly reach: number;
+/** What somebody who opens a stream asks for besides. */
+export interface Wishes {
+  /** Its name, if it is new. */
+  readonly name: string | null;
+  /** Rooms to be entered at once. */
+  readonly rooms: readonly string[];
+  /** Whether it asks by itself, as an EventSource does, with what was asked for the first time. */
+  readonly again: boolean;
 }
 
 const MAX_STREAMS = 16;
@@ -91,35 +76,45 @@ export class Hub {
   readonly clients: Clients;
   readonly #engine: Engine;
   readonly #feeds: Feeds;
-  readonly #streams = new Map<ClientIndex, Set<Stream>>();
-  /** What answers whoever waits for a message without a stream, by client. */
-  readonly #waiting = new Map<ClientIndex, Set<() => void>>();
+  readonly #presence: Presence;
+  readonly #sending: Sending;
+  #readUpTo!: ReadUpTo;
+  #stop: () => void = () => undefined;
+  readonly #streams = new Map<ClientIndex, Map<Stream, Subscription>>();
+  /** What answers whoever waits for a message without a stream, by client; null where that does not matter. */
+  readonly #waiting = new Map<ClientIndex | null, Set<() => void>>();
   #draining = false;
-  readonly #now: () => number;
-
   private constructor(engine: Engine, clients: Clients, options: HubOptions) {
     this.#engine = engine;
     this.#feeds = new Feeds(engine.log);
-    this.#now = options.now ?? Date.now;
     this.clients = clients;
+    this.#sending = new Sending(engine.log, clients, options.now ?? Date.now);
+    this.#presence = new Presence(
+      () => clients.all(),
+      (index) => clients.peek(index),
+    );
     this.credentials = new Credentials(options.secret, engine.log.epoch);
   }
 
   /** @param engine stays the caller's: it is to be closed after the hub */
   static async open(engine: Engine, options: HubOptions): Promise<Hub> {
     const onError = options.onError ?? (() => undefined);
+    // What is there already is found before there is a hub to be told of it.
+    let hub: Hub | undefined;
     const clients = await Clients.open(engine, {
       grace: options.grace,
       maxStreams: options.maxStreams ?? MAX_STREAMS,
       now: options.now ?? Date.now,
       onError,
-      onLeft: (index) => {
-        hub.#closeStreams(index, 'left');
-        hub.#answerWaiting(index);
-        engine.log.drop(mailboxOf(index)).catch(onError);
-      },
+      onLeft: (index) => hub && void hub.#left(index).catch(onError),
+      onChanged: (index) => hub && hub.#presence.changed(index),
+      onMoved: (index) => hub && hub.#refresh(index),
     });
-    const hub = new Hub(engine, clients, options);
+    const opened = (hub = new Hub(engine, clients, options));
+    const told = (index: ClientIndex) => opened.#tellRead(index).catch(onError);
+    const { readUpTo, stop } = await ReadUpTo.open(engine, clients, (index) => void told(index));
+    hub.#readUpTo = readUpTo;
+    hub.#stop = stop;
     return hub;
   }
 
@@ -135,7 +130,7 @@ export class Hub {
   /** How many streams are open in this process. */
   get streams(): number {
     let streams = 0;
-    for (const set of this.#streams.values()) streams += set.size;
+    for (const open of this.#streams.values()) streams += open.size;
     return streams;
   }
 
@@ -143,26 +138,69 @@ export class Hub {
    * Finds out who wants to open a stream: whoever its token proves, else whoever its cursor does, else somebody new.
    * @throws Unauthorized, ClientGone for a token that is no good; a cursor that is no good makes a new client
    */
-  async identify(claim: Claim, name: string | null): Promise<Identity> {
+  async identify(claim: Claim, wishes: Wishes): Promise<Identity> {
     if (this.draining) throw new Draining();
-    if (claim.token !== undefined) {
-      const index = await this.authenticate(claim.token);
-      return { index, position: await this.#positionOf(claim.cursors, index), resumed: true };
+    const known = await this.#recognize(claim);
+    if (!known) {
+      const { client, position } = await this.join(wishes.name, wishes.rooms);
+      return { index: client.index, position, resumed: false };
     }
-    const cursor = claim.cursors[0] === undefined ? undefined : this.credentials.verifyCursor(claim.cursors[0]);
-    if (cursor && this.clients.isStaying(cursor.index)) {
-      return { index: cursor.index, position: await this.#clamp(cursor.seq), resumed: true };
-    }
-    const { client, position } = await this.join(name);
-    return { index: client.index, position, resumed: false };
+    // Who has left a room is not to be back in it because its link broke.
+    const left = (room: string) => wishes.again && this.clients.hasLeftRoom(known.index, room);
+    const rooms = wishes.rooms.filter((room) => !this.clients.isMember(known.index, room) && !left(room));
+    if (rooms.length > 0) await this.#enterAll(known.index, rooms);
+    return { ...known, resumed: true };
   }
 
-  /** Makes a client that has no stream yet. */
-  async join(name: string | null): Promise<{ client: ClientInfo; position: Seq }> {
+  async #recognize({ token, cursors }: Claim): Promise<{ index: ClientIndex; position: Seq } | undefined> {
+    if (token !== undefined) {
+      const index = await this.authenticate(token);
+      return { index, position: await this.#positionOf(cursors, index) };
+    }
+    const cursor = cursors[0] === undefined ? undefined : this.credentials.verifyCursor(cursors[0]);
+    if (!cursor || !this.clients.isStaying(cursor.index)) return undefined;
+    return { index: cursor.index, position: await this.#clamp(cursor.seq) };
+  }
+
+  /** Makes a client that has no stream yet. @throws TooManyRooms */
+  async join(name: string | null, rooms: readonly string[] = []): Promise<{ client: ClientInfo; position: Seq }> {
     if (this.draining) throw new Draining();
     // Before there is somebody to send to: what is sent to it the moment it can be listed is behind this place.
     const position = await this.#engine.log.last();
-    return { client: await this.clients.join(name), position };
+    return { client: await this.clients.join(name, rooms, position), position };
+  }
+
+  /**
+   * A client enters a room, which is there from then on if it was not.
+   * @returns whether it was not in it already
+   * @throws NoSuchClient, ClientGone, TooManyRooms
+   */
+  async enter(index: ClientIndex, room: string): Promise<boolean> {
+    if (this.clients.isMember(index, room)) return false;
+    await this.#enterAll(index, [room]);
+    return true;
+  }
+
+  /** A client leaves a room; nothing happens if it is not in it. @throws NoSuchClient, ClientGone */
+  async exit(index: ClientIndex, room: string): Promise<void> {
+    if (this.clients.isMember(index, room)) await this.clients.exit(index, room, await this.#engine.log.last());
+  }
+
+  /** @throws NoSuchRoom */
+  room(name: string): RoomInfo {
+    const room = this.clients.rooms.get(name);
+    if (!room) throw new NoSuchRoom(name);
+    return room;
+  }
+
+  /** Members of a room, as LIST has clients. @throws NoSuchRoom */
+  listMembers(name: string, query: ListQuery): ClientPage {
+    this.room(name);
+    return this.clients.list(query, name);
+  }
+
+  async #enterAll(index: ClientIndex, rooms: readonly string[]): Promise<void> {
+    await this.clients.enter(index, rooms, await this.#engine.log.last());
   }
 
   /** Whose token it is. @throws Unauthorized, ClientGone */
@@ -174,6 +212,16 @@ export class Hub {
       );
     }
     if (!this.clients.isStaying(index)) throw new ClientGone(index);
+    return index;
+  }
+
+  /** Whoever it is that asks; but it has to be somebody. @throws Unauthorized, ClientGone */
+  async authenticateSomebody(token: string | undefined): Promise<ClientIndex> {
+    if (token === undefined) {
+      throw new Unauthorized('Only a client may do this. Send its token: Authorization: Bearer TOKEN.');
+    }
+    const index = await this.authenticate(token);
+    this.clients.seen(index);
     return index;
   }
 
@@ -195,8 +243,12 @@ export class Hub {
    * @param welcome makes the stream; called with its client as it then is
    * @throws NoSuchClient, ClientGone, TooManyStreams, EngineUnavailable
    */
-  async openStream(identity: Identity, signal: AbortSignal, welcome: (client: ClientInfo) => Stream): Promise<void> {
-    const { index } = identity;
+  async openStream(
+    { index, position }: Identity,
+    presence: boolean,
+    signal: AbortSignal,
+    welcome: (client: ClientInfo) => Stream,
+  ): Promise<void> {
     const socket = await this.clients.streamOpened(index);
     const closed = () => this.clients.streamClosed(index, socket);
     if (signal.aborted) return closed();
@@ -206,44 +258,22 @@ export class Hub {
     const stream = welcome(client);
     if (this.draining) return stream.close('shutdown');
     if (!this.clients.isStaying(index)) return stream.close('left');
-    this.#remember(index, stream);
-    signal.addEventListener('abort', () => this.#forget(index, stream), { once: true });
-    await Subscription.start(this.#engine.log, this.#feeds, mailboxOf(index), identity.position, stream, signal);
+    const scope = () => this.clients.scopeOf(index);
+    const subscription = new Subscription(this.#engine.log, this.#feeds, scope, stream, position);
+    this.#remember(index, stream, subscription);
+    const unwatch = presence ? this.#presence.watch(stream, index) : undefined;
+    const over = () => {
+      subscription.end();
+      this.#forget(index, stream);
+      unwatch?.();
+    };
+    signal.addEventListener('abort', over, { once: true });
+    await subscription.start();
   }
 
-  /**
-   * Sends a message to a client; resolves when it is durable.
-   * @throws NoSuchClient, ClientGone, InvalidRequest, IdempotencyKeyReused, EngineUnavailable
-   */
-  async send(to: ClientIndex, content: Content, { from, ttl, idempotencyKey }: SendOptions): Promise<Sent> {
-    await this.clients.assertThere(to);
-    const sentAt = this.#now();
-    const expiresAt = ttl === undefined || ttl === 0 ? undefined : sentAt + ttl * 1000;
-    const sender = from === null ? null : this.#sender(from);
-    const json = encodeEnvelope({ from: sender, to: { client: to }, ...content, sentAt, expiresAt });
-    const topic = mailboxOf(to);
-    const body = Buffer.from(json);
-    const reach = this.clients.isOnline(to) ? 1 : 0;
-    if (ttl === 0) {
-      await this.#engine.log.relay(topic, body);
-      return { seq: null, json: messageJson(null, json), reach, replayed: false };
-    }
-    const request = idempotencyKey === undefined ? undefined : fingerprint(to, content, ttl);
-    const dedup =
-      request === undefined
-        ? undefined
-        : {
-            key: `${from ?? ''} ${idempotencyKey}`,
-            note: JSON.stringify({ request, json, reach } satisfies Receipt),
-          };
-    const [appended] = await this.#engine.log.append([{ topic, body, expiresAt, dedup }]);
-    if (!appended) throw new Error('the engine answered for no entry');
-    const { seq, duplicate } = appended;
-    if (!duplicate) return { seq, json: messageJson(seq, json), reach, replayed: false };
-
-    const first = JSON.parse(duplicate.note) as Receipt;
-    if (first.request !== request) throw new IdempotencyKeyReused();
-    return { seq, json: messageJson(seq, first.json), reach: first.reach, replayed: true };
+  /** Takes messages. */
+  get sending(): Sending {
+    return this.#sending;
   }
 
   /**
@@ -251,7 +281,65 @@ export class Hub {
    * @param gone aborts when nobody waits for the answer any more
    * @throws ClientGone when it leaves meanwhile, EngineUnavailable
    */
-  async readMailbox(index: ClientIndex, query: MailboxQuery, gone: AbortSignal): Promise<MailboxPage> {
+  async readMailbox(index: ClientIndex, query: HistoryQuery, gone: AbortSignal): Promise<HistoryPage> {
+    const waited = this.clients.waits(index);
+    try {
+      const page = await this.#read(mailboxOf(index), START, query, gone, index);
+      await this.clients.assertThere(index);
+      return page;
+    } finally {
+      waited();
+    }
+  }
+
+  /**
+   * Reads the history of a room: what was sent to it since it is there.
+   * @param gone aborts when nobody waits for the answer any more
+   * @throws NoSuchRoom, EngineUnavailable
+   */
+  async readRoom(name: string, query: HistoryQuery, gone: AbortSignal): Promise<HistoryPage> {
+    this.room(name);
+    return this.#read(roomTopic(name), this.clients.rooms.sinceOf(name), query, gone);
+  }
+
+  /**
+   * Reads what was sent to everyone since this client is there.
+   * @param gone aborts when nobody waits for the answer any more
+   * @throws ClientGone when it leaves meanwhile, EngineUnavailable
+   */
+  async readEveryone(index: ClientIndex, query: HistoryQuery, gone: AbortSignal): Promise<HistoryPage> {
+    const waited = this.clients.waits(index);
+    try {
+      const page = await this.#read(EVERYONE, this.clients.sinceOf(index), query, gone, index);
+      await this.clients.assertThere(index);
+      return page;
+    } finally {
+      waited();
+    }
+  }
+
+  /** One message of a room. @throws NoSuchRoom, NoSuchMessage */
+  async readRoomMessage(name: string, seq: Seq): Promise<Entry> {
+    this.room(name);
+    if (seq <= this.clients.rooms.sinceOf(name)) throw new NoSuchMessage();
+    return this.#messageAt(roomTopic(name), seq);
+  }
+
+  /** One message to everyone, for its sender and those who were there. @throws Forbidden, NoSuchMessage */
+  async readMessageToEveryone(index: ClientIndex, seq: Seq): Promise<Entry> {
+    const entry = await this.#messageAt(EVERYONE, seq);
+    if (seq <= this.clients.sinceOf(index) && senderOf(entry) !== index) throw new NoSuchMessage();
+    return entry;
+  }
+
+  async #messageAt(topic: Topic, seq: Seq): Promise<Entry> {
+    const [entry] = await this.#engine.log.read(topic, { after: (seq - 1) as Seq, limit: 1 });
+    if (entry?.seq !== seq) throw new NoSuchMessage();
+    return entry;
+  }
+
+  /** Waiting for something ends early when the server stops, and when the client that waits leaves. */
+  async #read(topic: Topic, since: Seq, query: HistoryQuery, gone: AbortSignal, index: ClientIndex | null = null) {
     // Not AbortSignal.any: a signal that lives as long as the server would remember each request.
     const over = new AbortController();
     const end = () => over.abort();
@@ -259,15 +347,23 @@ export class Hub {
     if (gone.aborted || this.draining) end();
     const waiting = this.#waiting.get(index) ?? new Set();
     this.#waiting.set(index, waiting.add(end));
-    const waited = this.clients.waits(index);
     try {
-      const page = await readMailbox(this.#engine.log, this.#feeds, mailboxOf(index), query, over.signal);
-      await this.clients.assertThere(index);
-      return page;
+      return await readHistory(this.#engine.log, this.#feeds, topic, since, query, over.signal);
     } finally {
-      waited();
       if (waiting.delete(end) && waiting.size === 0) this.#waiting.delete(index);
     }
+  }
+
+  /** How far a client has read, and how much is behind that. */
+  async readState(index: ClientIndex): Promise<ReadState> {
+    const marks = await this.#readUpTo.get(index);
+    return { marks, unread: await this.#readUpTo.unread(index, marks) };
+  }
+
+  /** A client has read further; see {@link ReadUpTo.advance}. */
+  async markRead(index: ClientIndex, marks: ReadMarks): Promise<ReadState> {
+    await this.#readUpTo.advance(index, marks);
+    return this.readState(index);
   }
 
   /**
@@ -289,12 +385,17 @@ export class Hub {
     return entry;
   }
 
-  /** Where a mailbox is to be read from: the place of an id, or of the client's own cursor. @throws InvalidRequest */
-  async placeOf(text: string, index: ClientIndex, path: string): Promise<Seq> {
+  /**
+   * From where something is to be read: the place of an id, or of a cursor.
+   * @param index whose cursor it has to be; anybody's if null
+   * @throws InvalidRequest, Forbidden
+   */
+  async placeOf(text: string, index: ClientIndex | null, path: string): Promise<Seq> {
     if (DIGITS.test(text)) return Number(text) as Seq;
     const cursor = this.credentials.verifyCursor(text);
     if (!cursor) throw new InvalidRequest(path, 'is neither the id of a message nor a cursor of this server');
-    if (cursor.index !== index) throw new Forbidden(`This cursor is client ${cursor.index}'s, not client ${index}'s.`);
+    if (index !== null && cursor.index !== index)
+      throw new Forbidden(`This cursor is client ${cursor.index}'s, not client ${index}'s.`);
     return this.#clamp(cursor.seq);
   }
 
@@ -309,12 +410,26 @@ export class Hub {
 
   close(): void {
     this.drain();
+    this.#stop();
+    this.#presence.stop();
     this.clients.close();
   }
 
-  #sender(index: ClientIndex): Sender {
-    this.clients.seen(index);
-    return { index, name: this.clients.nameOf(index) };
+  #refresh(index: ClientIndex): void {
+    for (const subscription of this.#streams.get(index)?.values() ?? []) subscription.refresh();
+  }
+
+  async #left(index: ClientIndex): Promise<void> {
+    this.#closeStreams(index, 'left');
+    this.#answerWaiting(index);
+    await this.#engine.log.drop(mailboxOf(index));
+    await this.#readUpTo.forget(index);
+  }
+
+  async #tellRead(index: ClientIndex): Promise<void> {
+    if (!this.#streams.has(index)) return;
+    const state = await this.readState(index);
+    for (const stream of this.#streams.get(index)?.keys() ?? []) stream.read(state);
   }
 
   /** From where a client that its token proved wants to read. With no usable cursor: all that is kept, so nothing is missed. */
@@ -332,10 +447,10 @@ export class Hub {
     return Math.min(seq, await this.#engine.log.last()) as Seq;
   }
 
-  #remember(index: ClientIndex, stream: Stream): void {
+  #remember(index: ClientIndex, stream: Stream, subscription: Subscription): void {
     const streams = this.#streams.get(index);
-    if (streams) streams.add(stream);
-    else this.#streams.set(index, new Set([stream]));
+    if (streams) streams.set(stream, subscription);
+    else this.#streams.set(index, new Map([[stream, subscription]]));
   }
 
   #forget(index: ClientIndex, stream: Stream): void {
@@ -343,23 +458,16 @@ export class Hub {
     if (streams?.delete(stream) && streams.size === 0) this.#streams.delete(index);
   }
 
-  #answerWaiting(index: ClientIndex): void {
+  #answerWaiting(index: ClientIndex | null): void {
     for (const end of [...(this.#waiting.get(index) ?? [])]) end();
   }
 
   #closeStreams(index: ClientIndex, reason: CloseReason): void {
-    for (const stream of [...(this.#streams.get(index) ?? [])]) stream.close(reason);
+    for (const stream of [...(this.#streams.get(index)?.keys() ?? [])]) stream.close(reason);
   }
 }
 
 function senderOf(entry: Entry): number | undefined {
   const { from } = JSON.parse(Buffer.from(entry.body).toString()) as { from: Sender | null };
   return from?.index;
-}
-
-/** Tells whether a repeat asks for the same as the first. */
-function fingerprint(to: ClientIndex, { text, data }: Content, ttl: number | undefined): string {
-  return createHash('sha256')
-    .update(JSON.stringify([to, text, data, ttl]))
-    .digest('base64url');
 }

@@ -1,6 +1,7 @@
 import type { Seq } from '../engine/engine.js';
 import type { ClientIndex } from './client-index.js';
 import { InvalidRequest } from './errors.js';
+import type { Address } from './topics.js';
 
 /** Who sent a message, by the name it had then. */
 export interface Sender {
@@ -17,7 +18,7 @@ export interface Content {
 /** Everything of a message but its id, which is its place in the log and so known only afterwards. */
 export interface Envelope extends Content {
   readonly from: Sender | null;
-  readonly to: { readonly client: ClientIndex };
+  readonly to: Address;
   /** Milliseconds since 1970. */
   readonly sentAt: number;
   readonly expiresAt?: number;

@@ -1,33 +1,43 @@
-import type { Log, Seq, Topic, Unfollow } from '../engine/engine.js';
+import type { Entry, Log, Seq, Topic, Unfollow } from '../engine/engine.js';
 import { Delivery, type Feeds } from './feeds.js';
+import type { Scope, Window } from './memberships.js';
+import { type Address, addressOf } from './topics.js';
 
 /** Where a subscription puts what it reads. Its methods must not throw. */
 export interface Sink {
   deliver(delivery: Delivery): void;
-  /** Messages between these places are no longer kept; `oldest` is the first that is, null when none is. */
-  gap(after: Seq, oldest: Seq | null): void;
+  /** Messages between these places are no longer kept: of one address, or of any where that is null. */
+  gap(after: Seq, oldest: Seq | null, to: Address | null): void;
   /** Resolves when so little waits to be taken that more may be read for it; undefined when that is so already. */
   ready(): Promise<void> | undefined;
+  /** Nothing more can be read for it. */
+  broken(error: unknown): void;
 }
 
-/** Entries read from the log at a time: few, as a stream that takes nothing holds a page of them in memory meanwhile. */
+/** Entries read from the log at a time, of all topics: few, as a stream that takes nothing holds them in memory meanwhile. */
 const PAGE = 64;
+const LEAST_PAGE = 8;
 
 /**
- * One reader of a topic, from a place in the log on: first what is kept behind that place, as fast as the sink takes it, then
- * what is committed from moment to moment. It follows before it reads, so nothing falls between the two, and tells the overlap
- * by the place it has reached.
+ * One reader of what a client may read, from a place in the log on: first what is kept behind that place, all topics in the
+ * one order of the log, as fast as the sink takes it; then what is committed from moment to moment. It follows before it
+ * reads, so nothing falls between the two, and tells the overlap by the place it has reached.
  */
 export class Subscription {
   #live = false;
-  /** Something was committed since the page now being read was asked for. */
+  /** Something was committed, or there is something else to be read, since this round of reading began. */
   #more = false;
   #ended = false;
-  #unsubscribe: Unfollow | undefined;
+  readonly #following = new Map<Topic, Unfollow>();
 
-  private constructor(
+  /**
+   * @param scope what is to be read; asked again on {@link refresh}
+   * @param position where the sink has read up to
+   */
+  constructor(
     private readonly log: Log,
-    private readonly topic: Topic,
+    private readonly feeds: Feeds,
+    private readonly scope: () => Scope,
     private readonly sink: Sink,
     private position: Seq,
   ) {}
@@ -36,33 +46,33 @@ export class Subscription {
    * Resolves when all that was kept has been given to the sink and the rest comes live.
    * @throws EngineUnavailable; then the subscription has ended
    */
-  static async start(
-    log: Log,
-    feeds: Feeds,
-    topic: Topic,
-    after: Seq,
-    sink: Sink,
-    signal: AbortSignal,
-  ): Promise<Subscription> {
-    const subscription = new Subscription(log, topic, sink, after);
-    const end = () => subscription.end();
-    signal.addEventListener('abort', end, { once: true });
+  async start(): Promise<void> {
+    const { forgotten } = this.scope();
+    if (this.position < forgotten) this.sink.gap(this.position, null, null);
     try {
-      const unsubscribe = await feeds.subscribe(topic, (delivery) => subscription.#take(delivery));
-      if (signal.aborted) unsubscribe();
-      else subscription.#unsubscribe = unsubscribe;
-      await subscription.#catchUp();
+      await this.#catchUp();
     } catch (error) {
-      end();
+      this.end();
       throw error;
     }
-    return subscription;
+  }
+
+  /** What is to be read is another from now on: nothing is given to the sink until that is known to be complete. */
+  refresh(): void {
+    if (this.#ended) return;
+    this.#more = true;
+    if (!this.#live) return;
+    this.#live = false;
+    this.#catchUp().catch((error: unknown) => {
+      this.end();
+      this.sink.broken(error);
+    });
   }
 
   end(): void {
     this.#ended = true;
-    this.#unsubscribe?.();
-    this.#unsubscribe = undefined;
+    for (const unfollow of this.#following.values()) unfollow();
+    this.#following.clear();
   }
 
   #take(delivery: Delivery): void {
@@ -80,27 +90,118 @@ export class Subscription {
   async #catchUp(): Promise<void> {
     while (!this.#ended) {
       this.#more = false;
-      const before = this.position;
-      const entries = await this.log.read(this.topic, { after: before, limit: PAGE });
-      // Asked after reading: what is trimmed between the two is announced though it was read, never the other way round.
-      const { floor, oldest } = await this.log.bounds(this.topic);
-      if (this.#ended) return;
-      if (floor > before) {
-        this.sink.gap(before, entries[0]?.seq ?? oldest);
-        this.position = floor;
-      }
-      for (const { seq, body } of entries) {
-        this.position = seq;
-        this.sink.deliver(new Delivery(seq, body, null));
-        const ready = this.sink.ready();
-        if (ready) await ready;
-        if (this.#ended) return;
-      }
-      // Whatever was committed since the read began has been noted by #take, or is yet to come to it.
-      if (entries.length < PAGE && !this.#more) {
-        this.#live = true;
-        return;
-      }
+      const { windows } = this.scope();
+      await this.#follow(windows);
+      // All that is to come has a place behind this one, or has been committed and can be read.
+      const last = await this.log.last();
+      if (last > this.position) await this.#read(windows, last);
+      if (this.#more) continue;
+      this.#live = true;
+      return;
     }
   }
+
+  /** Follows the topics of windows that have no end, and no others. */
+  async #follow(windows: readonly Window[]): Promise<void> {
+    const open = new Set(windows.filter(({ to }) => to === null).map(({ topic }) => topic));
+    for (const [topic, unfollow] of this.#following) {
+      if (open.has(topic)) continue;
+      unfollow();
+      this.#following.delete(topic);
+    }
+    for (const topic of open) {
+      if (this.#following.has(topic)) continue;
+      const unfollow = await this.feeds.subscribe(topic, (delivery) => this.#take(delivery));
+      if (this.#ended) return unfollow();
+      this.#following.set(topic, unfollow);
+    }
+  }
+
+  /** Gives the sink everything up to `last`, in order. */
+  async #read(windows: readonly Window[], last: Seq): Promise<void> {
+    const from = this.position;
+    const parts = windows
+      .map(({ topic, ...window }) => ({ topic, after: larger(from, window.from), to: smaller(last, window.to) }))
+      .filter(({ after, to }) => after < to);
+    const limit = Math.max(LEAST_PAGE, Math.ceil(PAGE / parts.length));
+    const told = (part: Part, oldest: Seq | null) => this.sink.gap(part.after, oldest, addressOf(part.topic));
+    const sources = parts.map((part) => new Source(this.log, part, limit, told));
+    for (const source of sources) await source.fill();
+    for (;;) {
+      const source = earliest(sources);
+      const entry = source?.shift();
+      if (!source || !entry || this.#ended) break;
+      this.position = entry.seq;
+      this.sink.deliver(new Delivery(entry.seq, entry.body, null));
+      const ready = this.sink.ready();
+      if (ready) await ready;
+      if (this.#ended) return;
+      await source.fill();
+    }
+    this.position = larger(this.position, last);
+  }
+}
+
+interface Part {
+  readonly topic: Topic;
+  readonly after: Seq;
+  /** The last place that is read. */
+  readonly to: Seq;
+}
+
+/** What is to be read of one topic, page by page. */
+class Source {
+  #page: Entry[] = [];
+  #at = 0;
+  #after: Seq;
+  #done = false;
+
+  constructor(
+    private readonly log: Log,
+    private readonly part: Part,
+    private readonly limit: number,
+    private readonly gap: (part: Part, oldest: Seq | null) => void,
+  ) {
+    this.#after = part.after;
+  }
+
+  get next(): Entry | undefined {
+    return this.#page[this.#at];
+  }
+
+  shift(): Entry | undefined {
+    return this.#page[this.#at++];
+  }
+
+  /** Reads the next page when this one is used up. */
+  async fill(): Promise<void> {
+    if (this.#done || this.#at < this.#page.length) return;
+    const { topic, to } = this.part;
+    const after = this.#after;
+    const before = (to + 1) as Seq;
+    this.#page = await this.log.read(topic, { after, before, limit: this.limit });
+    this.#at = 0;
+    // Asked after reading: what is trimmed between the two is announced though it was read, never the other way round.
+    const { floor, oldest } = await this.log.bounds(topic);
+    if (floor > after) this.gap({ topic, after, to }, this.#page[0]?.seq ?? oldest);
+    this.#after = this.#page.at(-1)?.seq ?? to;
+    this.#done = this.#page.length < this.limit;
+  }
+}
+
+/** Whose next entry is the first of all. A client reads few topics, so they are looked through. */
+function earliest(sources: readonly Source[]): Source | undefined {
+  let first: Source | undefined;
+  for (const source of sources) {
+    if (source.next && (!first?.next || source.next.seq < first.next.seq)) first = source;
+  }
+  return first;
+}
+
+function larger(one: Seq, other: Seq): Seq {
+  return one > other ? one : other;
+}
+
+function smaller(one: Seq, other: Seq | null): Seq {
+  return other === null || one < other ? one : other;
 }

@@ -1,9 +1,12 @@
 import type { Writable } from 'node:stream';
 import type { Seq } from '../engine/engine.js';
 import type { Delivery } from '../hub/feeds.js';
-import type { CloseReason, Stream } from '../hub/hub.js';
+import type { CloseReason, ReadState, Stream } from '../hub/hub.js';
+import type { PresenceDelivery } from '../hub/presence.js';
+import type { Address } from '../hub/topics.js';
 import type { Format } from './format.js';
 import type { Heartbeat } from './heartbeat.js';
+import { readStateJson } from './json.js';
 
 /** What streams tell to whoever counts. */
 export interface StreamObserver {
@@ -20,6 +23,8 @@ export interface EventStreamOptions {
   readonly slowLimit: number;
   readonly heartbeat: Heartbeat;
   readonly observer: StreamObserver;
+  /** Told why the stream was broken off in its midst. Whoever is at the other end will come back with its cursor. */
+  readonly onBroken: (error: unknown) => void;
 }
 
 /** What comes as a `welcome`, but for what the stream knows itself. */
@@ -82,9 +87,26 @@ export class EventStream implements Stream {
     this.#oldest ??= delivery.committedAt;
   }
 
-  gap(after: Seq, oldest: Seq | null): void {
-    const data = JSON.stringify({ after: String(after), oldest: oldest === null ? null : String(oldest) });
-    this.#push(this.options.format.event('gap', data));
+  gap(after: Seq, oldest: Seq | null, to: Address | null): void {
+    const ids = { after: String(after), oldest: oldest === null ? null : String(oldest) };
+    this.#push(this.options.format.event('gap', JSON.stringify(to === null ? ids : { ...ids, to })));
+  }
+
+  presence(delivery: PresenceDelivery): void {
+    if (this.#closed) return;
+    if (this.#waiting() > this.options.slowLimit) return this.close('slow-consumer');
+    this.#push(this.options.format.presence(delivery));
+  }
+
+  read(state: ReadState): void {
+    if (this.#closed) return;
+    if (this.#waiting() > this.options.slowLimit) return this.close('slow-consumer');
+    this.#push(this.options.format.event('read', JSON.stringify(readStateJson(state))));
+  }
+
+  broken(error: unknown): void {
+    this.options.onBroken(error);
+    this.out.destroy();
   }
 
   ready(): Promise<void> | undefined {

@@ -1,8 +1,10 @@
 import type { Delivery } from '../hub/feeds.js';
 import { messageJson } from '../hub/message.js';
+import type { PresenceDelivery, PresenceEvent } from '../hub/presence.js';
+import { clientJson } from './json.js';
 
-/** The ids and names of the events that are not messages. */
-export type EventName = 'welcome' | 'gap' | 'bye';
+/** The names of the events that are not messages. */
+export type EventName = 'welcome' | 'gap' | 'presence' | 'read' | 'bye';
 
 /**
  * How events become bytes. All data given to it is JSON on one line, which is what keeps anything that anybody sends from
@@ -17,6 +19,8 @@ export interface Format {
    * {@link tail} gives must follow, except after a message that was relayed, which has no place and ends here.
    */
   message(delivery: Delivery): Buffer;
+  /** Changes of who there is, one event each: the same bytes for every stream, so made once for all of them. */
+  presence(delivery: PresenceDelivery): Buffer;
   /** What ends each message of one stream: the rest of its cursor. */
   tail(cursorSuffix: string): Buffer;
   /** Says that the link is alive. */
@@ -43,6 +47,10 @@ export const sse: Format = {
     ));
   },
 
+  presence(delivery) {
+    return (delivery.frames.sse ??= presenceFrames(sse, delivery));
+  },
+
   tail(cursorSuffix) {
     return Buffer.from(`${cursorSuffix}\n\n`);
   },
@@ -64,6 +72,10 @@ export const ndjson: Format = {
     return (delivery.frames.ndjson ??= Buffer.from(`${data}${seq === null ? 'null}\n' : `"${seq}`}`));
   },
 
+  presence(delivery) {
+    return (delivery.frames.ndjson ??= presenceFrames(ndjson, delivery));
+  },
+
   tail(cursorSuffix) {
     return Buffer.from(`${cursorSuffix}"}\n`);
   },
@@ -74,4 +86,12 @@ export const ndjson: Format = {
 
 function textOf({ body }: Delivery): string {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
+}
+
+function presenceFrames(format: Format, { events }: PresenceDelivery): Buffer {
+  return Buffer.concat(events.map((event) => format.event('presence', presenceJson(event))));
+}
+
+function presenceJson({ change, client, room }: PresenceEvent): string {
+  return JSON.stringify({ change, client: clientJson(client), room });
 }

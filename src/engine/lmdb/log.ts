@@ -91,6 +91,11 @@ export class LmdbLog implements Log, Recovering {
     return this.#followers.add(topic, listener);
   }
 
+  async count(topic: Topic, after: Seq): Promise<number> {
+    await this.writer.readable();
+    return this.index.count(topic, after + 1, this.#last, this.options.now());
+  }
+
   async bounds(topic: Topic): Promise<Bounds> {
     await this.writer.readable();
     const [oldest] = this.#read(topic, { limit: 1 });

@@ -69,6 +69,27 @@ export class TopicIndex implements Recovering {
     if (from <= filed) yield* this.#onDisk({ start: [topic, filed], end: [topic, from - 1], reverse: true });
   }
 
+  /** How many entries of this topic there are from `low` to `high`, both included, but for those that have expired by `now`. */
+  count(topic: Topic, low: number, high: number, now: number): number {
+    const { store } = this;
+    const from = Math.max(low, (this.#drops.get(topic) ?? 0) + 1);
+    if (from > high) return 0;
+    const filed = Math.min(high, this.#filed);
+    const tails = [this.#filing, this.#tail].filter((tail) => tail !== undefined);
+    let count = from <= filed ? store.index.getKeysCount({ start: [topic, from], end: [topic, filed + 1] }) : 0;
+    for (const tail of tails) count += tail.of(topic, from, high).length;
+    // Few: those whose time has come since the trimmer last went by.
+    const expired = new Set<number>();
+    for (const [, seq] of store.expiries.getKeys({ end: [now, Infinity] })) expired.add(seq);
+    for (const tail of tails) for (const [at, seq] of tail.expiring) if (at <= now) expired.add(seq);
+    for (const seq of expired) {
+      if (seq < from || seq > high) continue;
+      const record = store.entries.get(seq);
+      if (record && decodeEntry(seq, record).topic === topic) count--;
+    }
+    return count;
+  }
+
   /** Whether an entry may have been dropped with its topic: for good, or as soon as that is durable. */
   isDropped(topic: Topic, seq: number): boolean {
     return seq <= Math.max(this.#drops.get(topic) ?? 0, this.#dropping.get(topic) ?? 0);

@@ -1,13 +1,14 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { ClientInfo } from '../../hub/clients.js';
 import type { Claim, Identity } from '../../hub/hub.js';
 import { EventStream, turnedAway } from '../../stream/event-stream.js';
 import { type Format, ndjson, sse } from '../../stream/format.js';
 import { bearerToken } from '../bearer.js';
-import { clientJson } from '../client-json.js';
+import { clientJson } from '../../stream/json.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
+import { goneSignal } from '../gone.js';
 import { negotiate } from '../negotiation.js';
 import { ConnectHeaders, ConnectQuery } from '../schemas.js';
 
@@ -68,7 +69,8 @@ export function connect(app: App, context: Context): void {
           'the cursor in Last-Event-ID, the cursor in `after`; with none of them it is a new client. So a plain EventSource that ' +
           'reconnects is the same client again.\n\nA token that is not genuine is refused; a cursor that is not genuine, or whose ' +
           'client has left, opens a new client with `resumed: false`. Unknown parameters are ignored and named in the welcome.\n\n' +
-          'Events: `welcome` (WelcomeEvent), unnamed (Message, its id is the cursor behind it), `gap` (GapEvent), `bye` (ByeEvent). ' +
+          'Events: `welcome` (WelcomeEvent), unnamed (Message, its id is the cursor behind it), `gap` (GapEvent), `presence` ' +
+          '(PresenceEvent, with `presence=true`), `read` (ReadState), `bye` (ByeEvent). ' +
           'A comment line every heartbeat. With `Accept: application/x-ndjson` the same, a StreamLine a line.',
         security: [{}, { token: [] }],
         headers: ConnectHeaders,
@@ -91,12 +93,12 @@ export function connect(app: App, context: Context): void {
       if (hub.draining) return turnAway(reply, format);
       const { identity, welcome } = await admit(context, request, request.query);
       const open = (client: ClientInfo) => {
-        const stream = openStream(context, reply, format, identity);
+        const stream = openStream(context, request.log, reply, format, identity);
         stream.welcome(welcome(client));
         return stream;
       };
       try {
-        await hub.openStream(identity, gone, open);
+        await hub.openStream(identity, request.query.presence === 'true', gone, open);
       } catch (error) {
         if (!reply.raw.headersSent) throw error;
         // The log cannot be read on. Whoever is at the other end will come back with its cursor.
@@ -114,7 +116,11 @@ export function connect(app: App, context: Context): void {
 
 /** Finds out who it is, and how to welcome it. */
 async function admit({ hub, settings }: Context, request: FastifyRequest, query: Query) {
-  const identity = await hub.identify(claimOf(request, query), query.name ?? null);
+  const identity = await hub.identify(claimOf(request, query), {
+    name: query.name ?? null,
+    rooms: query.rooms ?? [],
+    again: Boolean(request.headers['last-event-id']),
+  });
   const ignored = Object.keys(query).filter((key) => !KNOWN.has(key));
   const cursor = hub.credentials.cursor(identity.index, identity.position);
   const welcome = (client: ClientInfo) => ({
@@ -138,7 +144,13 @@ function claimOf(request: FastifyRequest, query: Query): Claim {
 }
 
 /** Answers with the head of a stream. What follows has no length and no chunks: it ends with the connection. */
-function openStream({ hub, metrics, heartbeat, settings }: Context, reply: FastifyReply, format: Format, of: Identity) {
+function openStream(
+  { hub, metrics, heartbeat, settings }: Context,
+  log: FastifyBaseLogger,
+  reply: FastifyReply,
+  format: Format,
+  of: Identity,
+) {
   writeHead(reply, format);
   return new EventStream(reply.raw, {
     format,
@@ -146,6 +158,7 @@ function openStream({ hub, metrics, heartbeat, settings }: Context, reply: Fasti
     slowLimit: settings.slowLimit,
     heartbeat,
     observer: metrics,
+    onBroken: (error) => log.error({ err: error, client: of.index }, 'stream broken off'),
   });
 }
 
@@ -163,13 +176,6 @@ function writeHead(reply: FastifyReply, format: Format): void {
   raw.shouldKeepAlive = false;
   raw.writeHead(200, headers as Record<string, string>);
   raw.flushHeaders();
-}
-
-/** Aborts when the connection is no more. */
-function goneSignal(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort());
-  return gone.signal;
 }
 
 function formatOf(request: FastifyRequest): Format {

@@ -1,4 +1,4 @@
-import { clientJson } from '../client-json.js';
+import { clientJson } from '../../stream/json.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { Admission, NewClient, NoQuery } from '../schemas.js';
@@ -24,6 +24,7 @@ export function createClient(app: App, { hub }: Context): void {
             403: 'The Origin or Host is not allowed.',
             413: 'The body is too large.',
             415: 'The body is not JSON.',
+            422: 'These are more rooms than one may be in.',
             429: 'Too many requests.',
             503: 'The client cannot be made durable now.',
           }),
@@ -37,7 +38,7 @@ export function createClient(app: App, { hub }: Context): void {
       },
     },
     async (request, reply) => {
-      const { client, position } = await hub.join(request.body?.name ?? null);
+      const { client, position } = await hub.join(request.body?.name ?? null, request.body?.rooms);
       const { index } = client;
       return reply
         .code(201)

@@ -1,5 +1,5 @@
 import type { ClientIndex } from '../../hub/client-index.js';
-import { clientJson } from '../client-json.js';
+import { clientJson } from '../../stream/json.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { Client, IndexParams, NoQuery } from '../schemas.js';

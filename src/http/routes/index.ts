@@ -4,8 +4,13 @@ import { createClient } from './create-client.js';
 import { getClient } from './get-client.js';
 import { leave } from './leave.js';
 import { listClients } from './list-clients.js';
+import { membership } from './membership.js';
+import { messages } from './messages.js';
 import { readMailbox } from './read-mailbox.js';
+import { readUpTo } from './read-up-to.js';
 import { renameClient } from './rename-client.js';
+import { roomMessages } from './room-messages.js';
+import { rooms } from './rooms.js';
 import { send } from './send.js';
 import { serving } from './serving.js';
 
@@ -19,7 +24,12 @@ export function addRoutes(app: App, context: Context): void {
     renameClient,
     leave,
     send,
+    messages,
     readMailbox,
+    readUpTo,
+    rooms,
+    membership,
+    roomMessages,
     serving,
   ]) {
     route(app, context);

@@ -1,8 +1,9 @@
-import type { ClientPage } from '../../hub/clients.js';
-import { clientJson, clientLine } from '../client-json.js';
+import { clientJson } from '../../stream/json.js';
+import { clientLine } from '../client-line.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { negotiate } from '../negotiation.js';
+import { nextPath } from '../paging.js';
 import { ClientList, ListQuery } from '../schemas.js';
 import { verbatim } from '../verbatim.js';
 
@@ -44,7 +45,7 @@ export function listClients(app: App, { hub }: Context): void {
     async (request, reply) => {
       const type = negotiate(request, ['application/json', 'text/plain']);
       const page = hub.clients.list(request.query);
-      const next = nextPath(request.query, page);
+      const next = nextPath('/clients', { ...request.query, after: page.next });
       if (next !== null) reply.header('link', `<${next}>; rel="next"`);
       reply.header('vary', 'accept');
       if (type === 'text/plain')
@@ -52,14 +53,4 @@ export function listClients(app: App, { hub }: Context): void {
       return reply.send({ clients: page.clients.map(clientJson), total: page.total, next });
     },
   );
-}
-
-function nextPath(query: { status?: string; name?: string; limit: number }, { next }: ClientPage): string | null {
-  if (next === null) return null;
-  const search = new URLSearchParams();
-  if (query.status !== undefined) search.set('status', query.status);
-  if (query.name !== undefined) search.set('name', query.name);
-  search.set('limit', String(query.limit));
-  search.set('after', String(next));
-  return `/clients?${search.toString()}`;
 }

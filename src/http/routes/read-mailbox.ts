@@ -1,11 +1,11 @@
-import type { Entry, Seq } from '../../engine/engine.js';
+import type { Seq } from '../../engine/engine.js';
 import type { ClientIndex } from '../../hub/client-index.js';
-import { messageJson } from '../../hub/message.js';
 import { bearerToken } from '../bearer.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
-import { IndexParams, MailboxQuery, Message, MessagePage, MessageParams, NoQuery } from '../schemas.js';
-import { JSON_TYPE, verbatim } from '../verbatim.js';
+import { goneSignal } from '../gone.js';
+import { answerEntry, answerHistory, historyQuery } from '../history.js';
+import { HistoryQuery, IndexParams, Message, MessagePage, MessageParams, NoQuery } from '../schemas.js';
 
 /** `GET /clients/:index/messages` and one of them: reading without a stream. */
 export function readMailbox(app: App, { hub }: Context): void {
@@ -19,7 +19,7 @@ export function readMailbox(app: App, { hub }: Context): void {
         description: 'For scripts, cron jobs and agents. Pass the cursor of one answer as `after` of the next call.',
         security: [{ token: [] }],
         params: IndexParams,
-        querystring: MailboxQuery,
+        querystring: HistoryQuery,
         response: {
           200: { description: 'What is there.', content: { 'application/json': { schema: MessagePage } } },
           ...problems({
@@ -37,20 +37,10 @@ export function readMailbox(app: App, { hub }: Context): void {
     async (request, reply) => {
       const index = request.params.index as ClientIndex;
       await hub.authorize(bearerToken(request), index);
-      const { after, before, limit, wait } = request.query;
-      const gone = new AbortController();
-      reply.raw.once('close', () => gone.abort());
-      const query = {
-        after: after === undefined ? undefined : await hub.placeOf(after, index, 'after'),
-        before: before as Seq | undefined,
-        limit,
-        wait: wait * 1000,
-      };
-      const { entries, position, gap } = await hub.readMailbox(index, query, gone.signal);
-      const cursor = hub.credentials.cursor(index, position);
-      reply.header('cache-control', 'no-store');
-      const messages = entries.map(entryJson).join();
-      return verbatim(reply, JSON_TYPE, `{"messages":[${messages}],"cursor":${JSON.stringify(cursor)},"gap":${gap}}`);
+      const { after } = request.query;
+      const place = after === undefined ? undefined : await hub.placeOf(after, index, 'after');
+      const page = await hub.readMailbox(index, historyQuery(request.query, place), goneSignal(reply));
+      return answerHistory(reply, page, hub.credentials.cursor(index, page.position));
     },
   );
 
@@ -82,12 +72,7 @@ export function readMailbox(app: App, { hub }: Context): void {
     async (request, reply) => {
       const index = request.params.index as ClientIndex;
       const entry = await hub.readMessage(index, request.params.id as Seq, bearerToken(request));
-      reply.header('cache-control', 'no-store');
-      return verbatim(reply, JSON_TYPE, entryJson(entry));
+      return answerEntry(reply, entry);
     },
   );
-}
-
-function entryJson({ seq, body }: Entry): string {
-  return messageJson(seq, Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString());
 }

@@ -1,6 +1,6 @@
 import type { ClientIndex } from '../../hub/client-index.js';
 import { bearerToken } from '../bearer.js';
-import { clientJson } from '../client-json.js';
+import { clientJson } from '../../stream/json.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { Client, IndexParams, NoQuery, Renamed } from '../schemas.js';

@@ -1,0 +1,29 @@
+import type { FastifyReply } from 'fastify';
+import type { z } from 'zod';
+import type { Entry, Seq } from '../engine/engine.js';
+import type { HistoryPage, HistoryQuery } from '../hub/history.js';
+import { messageJson } from '../hub/message.js';
+import type { HistoryQuery as QuerySchema } from './schemas.js';
+import { JSON_TYPE, verbatim } from './verbatim.js';
+
+/** What is asked of a history, as the hub takes it. @param after where `after` is */
+export function historyQuery(query: z.output<typeof QuerySchema>, after: Seq | undefined): HistoryQuery {
+  const { before, limit, wait, q } = query;
+  return { after, before: before as Seq | undefined, limit, wait: wait * 1000, q };
+}
+
+/** Answers with a page, whose messages are JSON already. */
+export function answerHistory(reply: object, { entries, gap }: HistoryPage, cursor: string): FastifyReply {
+  const answer = (reply as FastifyReply).header('cache-control', 'no-store');
+  const messages = entries.map(entryJson).join();
+  return verbatim(answer, JSON_TYPE, `{"messages":[${messages}],"cursor":${JSON.stringify(cursor)},"gap":${gap}}`);
+}
+
+/** Answers with one message. */
+export function answerEntry(reply: object, entry: Entry): FastifyReply {
+  return verbatim((reply as FastifyReply).header('cache-control', 'no-store'), JSON_TYPE, entryJson(entry));
+}
+
+function entryJson({ seq, body }: Entry): string {
+  return messageJson(seq, Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString());
+}

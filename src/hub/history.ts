@@ -1,0 +1,148 @@
+import type { Entry, Log, Seq, Topic } from '../engine/engine.js';
+import type { Feeds } from './feeds.js';
+
+export interface HistoryQuery {
+  /** Messages behind this place, oldest first. */
+  readonly after?: Seq;
+  /** Messages before this place; without `after` the newest of them. */
+  readonly before?: Seq;
+  readonly limit: number;
+  /** For how many milliseconds to wait until there is something, if there is nothing. */
+  readonly wait: number;
+  /** Only messages whose text contains this, whatever the case. */
+  readonly q?: string;
+}
+
+export interface HistoryPage {
+  readonly entries: readonly Entry[];
+  /** The place behind what was read: the `after` of the next call. */
+  readonly position: Seq;
+  /** Whether messages between `after` and the first of these are no longer kept. */
+  readonly gap: boolean;
+}
+
+const START = 0 as Seq;
+
+/** Entries looked through at a time when searching: others get their turn in between. */
+const SEARCHED_AT_A_TIME = 256;
+
+/**
+ * Reads a page of a topic for somebody who holds no stream.
+ * @param since what is in the topic up to this place is not for the reader
+ * @param signal ends the waiting early; what is there by then is the answer
+ */
+export async function readHistory(
+  log: Log,
+  feeds: Feeds,
+  topic: Topic,
+  since: Seq,
+  query: HistoryQuery,
+  signal: AbortSignal,
+): Promise<HistoryPage> {
+  const page = await readPage(log, topic, since, query);
+  if (page.entries.length > 0 || query.wait <= 0 || signal.aborted) return page;
+
+  let over = false;
+  let wake = () => {};
+  const end = () => {
+    over = true;
+    wake();
+  };
+  const unsubscribe = await feeds.subscribe(topic, () => wake());
+  const timer = setTimeout(end, query.wait);
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  // Where the last reading ended: what it looked through is not searched again.
+  let { position, gap } = page;
+  try {
+    // Not all that comes is something to answer with: some of it is not kept, or not what was asked for.
+    for (;;) {
+      const something = new Promise<void>((resolve) => (wake = resolve));
+      const last = over;
+      const sinceThen = await readPage(
+        log,
+        topic,
+        since,
+        query.after === undefined ? query : { ...query, after: position },
+      );
+      gap ||= sinceThen.gap;
+      if (last || sinceThen.entries.length > 0) return { ...sinceThen, gap };
+      position = sinceThen.position;
+      if (!over) await something;
+    }
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
+    unsubscribe();
+  }
+}
+
+async function readPage(log: Log, topic: Topic, since: Seq, query: HistoryQuery): Promise<HistoryPage> {
+  const { before, limit } = query;
+  const newest = before !== undefined && query.after === undefined;
+  const from = Math.max(query.after ?? START, since) as Seq;
+  const read = query.q === undefined ? readAll : search(query.q);
+  const { entries, position, ended } = await read(log, topic, { after: from, before, limit, newest });
+  const { floor } = await log.bounds(topic);
+  // Going back one has missed something when the page ends for want of older messages that once were.
+  const gap = newest ? ended && floor > since : floor > from;
+  return { entries, position, gap };
+}
+
+interface Read {
+  readonly entries: readonly Entry[];
+  /** Up to where the topic was read. */
+  readonly position: Seq;
+  /** Whether there is nothing more in the direction of reading. */
+  readonly ended: boolean;
+}
+
+type Reader = (
+  log: Log,
+  topic: Topic,
+  range: { readonly after: Seq; readonly before?: Seq; readonly limit: number; readonly newest: boolean },
+) => Promise<Read>;
+
+const readAll: Reader = async (log, topic, range) => {
+  const entries = await log.read(topic, range);
+  return { entries, position: entries.at(-1)?.seq ?? range.after, ended: entries.length < range.limit };
+};
+
+/** Reads on until so many were found that contain the text, or there is nothing more. */
+function search(text: string): Reader {
+  const sought = fold(text);
+  return async (log, topic, { after, before, limit, newest }) => {
+    const found: Entry[] = [];
+    let [low, high] = [after, before];
+    let seen = after;
+    for (;;) {
+      const entries = await log.read(topic, { after: low, before: high, limit: SEARCHED_AT_A_TIME, newest });
+      for (const entry of newest ? entries.toReversed() : entries) {
+        if (!newest) seen = entry.seq;
+        if (!containsText(entry, sought)) continue;
+        found.push(entry);
+        if (found.length === limit) break;
+      }
+      const ended = entries.length < SEARCHED_AT_A_TIME;
+      if (found.length === limit || ended) {
+        const position = newest ? (found[0]?.seq ?? after) : seen;
+        return { entries: newest ? found.reverse() : found, position, ended: ended && found.length < limit };
+      }
+      if (newest) high = entries[0]?.seq;
+      else low = seen;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+}
+
+function containsText({ body }: Entry, sought: string): boolean {
+  const { text } = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString()) as {
+    text?: string;
+  };
+  return text !== undefined && fold(text).includes(sought);
+}
+
+/** Texts that differ in case only become the same. By upper case, for in lower case one letter has two forms (ς and σ). */
+function fold(text: string): string {
+  return text.normalize('NFC').toUpperCase();
+}
