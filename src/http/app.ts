@@ -106,6 +106,9 @@ async function registerSafety(app: App, { corsOrigins, rateLimit: perSecond }: H
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
       exposedHeaders: ['Location', 'Link', 'Retry-After', 'Idempotency-Replayed'],
       maxAge: 600,
+      // What a path takes is told by its own answer to OPTIONS, to a preflight and to whoever else asks.
+      preflightContinue: true,
+      strictPreflight: false,
     });
   }
   await app.register(helmet, {

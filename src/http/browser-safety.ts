@@ -30,7 +30,11 @@ export function registerBrowserSafety(app: FastifyInstance, corsOrigins: readonl
         'Pages of this origin may not use the server. Its operator can allow it: --cors-origins or INTERCHAT_CORS_ORIGINS.',
       );
     }
-    if (isLoopback(request.socket.localAddress) && !hosts.has(host ?? '') && !namesThisMachine(request, machine)) {
+    if (
+      isLoopback(request.socket.localAddress) &&
+      !hosts.has(host?.toLowerCase() ?? '') &&
+      !namesThisMachine(request, machine)
+    ) {
       throw new HttpProblem(
         'forbidden',
         'This Host does not name the machine the server runs on. A name it is to be reached by can be allowed: --cors-origins.',

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { notAcceptable } from './problem.js';
 
 /**
@@ -11,4 +11,11 @@ export function negotiate<Type extends string>(request: FastifyRequest, offered:
   const found = offered.find((one) => one === type);
   if (found === undefined) throw notAcceptable(offered);
   return found;
+}
+
+/** Tells caches that what is answered depends on Accept, beside what it depends on already. */
+export function varyByAccept(reply: object): void {
+  const answer = reply as FastifyReply;
+  const before = answer.getHeader('vary');
+  answer.header('vary', before === undefined ? 'Accept' : `${String(before)}, Accept`);
 }

@@ -152,12 +152,16 @@ export const NewMessage = z
     examples: [{ text: 'Hello, Client 2!' }],
   });
 
+const INDEX_RULE = 'must be the index of a client: a positive whole number';
+
 const TARGET_RULE = 'must be {"client": INDEX}, {"room": NAME} or {"everyone": true}';
 
 const target = z
   .union(
     [
-      z.strictObject({ client: z.number().int().min(1).max(INDEX_MOST) }),
+      z.strictObject({
+        client: z.number({ error: INDEX_RULE }).int({ error: INDEX_RULE }).min(1, { error: INDEX_RULE }),
+      }),
       z.strictObject({ room: roomName }),
       z.strictObject({ everyone: z.literal(true) }),
     ],

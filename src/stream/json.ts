@@ -11,13 +11,13 @@ export function clientJson(client: ClientInfo) {
   };
 }
 
-/** How far a client has read, as the API shows it: ids, null where it has not said so yet. */
+/** How far a client has read, as the API shows it: ids, null where nothing is read yet. */
 export function readStateJson({ marks, unread }: ReadState) {
-  const id = (mark: number | undefined) => (mark === undefined ? null : String(mark));
+  const id = (mark: number | undefined) => (mark ? String(mark) : null);
   return {
     mailbox: id(marks.mailbox),
     everyone: id(marks.everyone),
-    rooms: Object.fromEntries([...(marks.rooms ?? [])].map(([room, mark]) => [room, String(mark)])),
+    rooms: Object.fromEntries([...(marks.rooms ?? [])].flatMap(([room, mark]) => (mark ? [[room, String(mark)]] : []))),
     unread: { ...unread, rooms: Object.fromEntries(unread.rooms) },
   };
 }

@@ -51,6 +51,31 @@ const asked: [method: string, path: string, real: string, asked: Asked][] = [
   ['get', '/clients/{index}', '/clients/1', {}],
   ['get', '/clients/{index}', '/clients/x', {}],
   ['get', '/clients/{index}', '/clients/99', {}],
+  ['put', '/rooms/{room}/members/{index}', '/rooms/lobby/members/1', { method: 'PUT', token }],
+  ['put', '/rooms/{room}/members/{index}', '/rooms/lobby/members/1', { method: 'PUT', token }],
+  ['put', '/rooms/{room}/members/{index}', '/rooms/lobby/members/1', { method: 'PUT' }],
+  ['put', '/rooms/{room}/members/{index}', '/rooms/no%20room/members/1', { method: 'PUT', token }],
+  ['get', '/rooms', '/rooms', {}],
+  ['get', '/rooms', '/rooms?limit=0', {}],
+  ['get', '/rooms/{room}', '/rooms/lobby', {}],
+  ['get', '/rooms/{room}', '/rooms/nowhere', {}],
+  ['get', '/rooms/{room}/members', '/rooms/lobby/members', {}],
+  ['get', '/rooms/{room}/members', '/rooms/lobby/members', { headers: { accept: 'text/plain' } }],
+  ['get', '/rooms/{room}/members', '/rooms/nowhere/members', {}],
+  ['post', '/rooms/{room}/messages', '/rooms/lobby/messages', { json: { text: 'x', ttl: 0 }, token }],
+  ['post', '/rooms/{room}/messages', '/rooms/nowhere/messages', { json: { text: 'x' } }],
+  ['get', '/rooms/{room}/messages', '/rooms/lobby/messages', {}],
+  ['get', '/rooms/{room}/messages', '/rooms/nowhere/messages', {}],
+  ['get', '/rooms/{room}/messages/{id}', '/rooms/lobby/messages/999', {}],
+  ['post', '/messages', '/messages', { json: { to: { everyone: true }, data: 1, ttl: 0 } }],
+  ['post', '/messages', '/messages', { json: { to: { room: 'nowhere' }, text: 'x' } }],
+  ['post', '/messages', '/messages', { json: { text: 'x' } }],
+  ['get', '/messages', '/messages', { token }],
+  ['get', '/messages', '/messages', {}],
+  ['get', '/messages/{id}', '/messages/999', { token }],
+  ['get', '/clients/{index}/read', '/clients/1/read', { token }],
+  ['put', '/clients/{index}/read', '/clients/1/read', { method: 'PUT', json: { mailbox: '1' }, token }],
+  ['put', '/clients/{index}/read', '/clients/1/read', { method: 'PUT', json: { rooms: { other: '1' } }, token }],
   ['patch', '/clients/{index}', '/clients/1', { method: 'PATCH', json: { name: 'uno' }, token }],
   ['patch', '/clients/{index}', '/clients/1', { method: 'PATCH', json: { name: 'uno' } }],
   ['patch', '/clients/{index}', '/clients/2', { method: 'PATCH', json: { name: 'uno' }, token }],
@@ -145,13 +170,15 @@ void t.test('every example is what its schema says, and can be sent as it is', a
     for (const [method, { requestBody }] of Object.entries(operations)) {
       for (const [type, { schema, example }] of Object.entries(requestBody?.content ?? {})) {
         t.not(example, undefined, `${method} ${path} has an example as ${type}`);
-        assertIs(t, schema, example, `${method} ${path} as ${type}`);
-        const made = (await ask(`${server.url}/clients`, { method: 'POST' })).json as {
+        const lines = type === 'application/x-ndjson' ? String(example).trim().split('\n') : [];
+        const values = lines.length > 0 ? lines.map((line) => JSON.parse(line) as unknown) : [example];
+        for (const value of values) assertIs(t, schema, value, `${method} ${path} as ${type}`);
+        const made = (await ask(`${server.url}/clients`, { method: 'POST', json: { rooms: ['lobby'] } })).json as {
           client: { index: number };
           token: string;
         };
         const body = type === 'application/json' ? JSON.stringify(example) : String(example);
-        const real = path.replace('{index}', String(made.client.index));
+        const real = path.replace('{index}', String(made.client.index)).replace('{room}', 'lobby');
         const answer = await ask(`${server.url}${real}`, {
           method: method.toUpperCase(),
           body,

@@ -2,7 +2,7 @@ import { clientJson } from '../../stream/json.js';
 import { clientLine } from '../client-line.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
-import { negotiate } from '../negotiation.js';
+import { negotiate, varyByAccept } from '../negotiation.js';
 import { nextPath } from '../paging.js';
 import { ClientList, ListQuery } from '../schemas.js';
 import { verbatim } from '../verbatim.js';
@@ -47,7 +47,7 @@ export function listClients(app: App, { hub }: Context): void {
       const page = hub.clients.list(request.query);
       const next = nextPath('/clients', { ...request.query, after: page.next });
       if (next !== null) reply.header('link', `<${next}>; rel="next"`);
-      reply.header('vary', 'accept');
+      varyByAccept(reply);
       if (type === 'text/plain')
         return verbatim(reply, 'text/plain; charset=utf-8', page.clients.map(clientLine).join(''));
       return reply.send({ clients: page.clients.map(clientJson), total: page.total, next });

@@ -2,7 +2,7 @@ import { clientJson } from '../../stream/json.js';
 import { clientLine } from '../client-line.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
-import { negotiate } from '../negotiation.js';
+import { negotiate, varyByAccept } from '../negotiation.js';
 import { nextPath } from '../paging.js';
 import { ClientList, ListQuery, NoQuery, Room, RoomList, RoomListQuery, RoomParams } from '../schemas.js';
 import { verbatim } from '../verbatim.js';
@@ -114,7 +114,7 @@ export function rooms(app: App, { hub }: Context): void {
       const page = hub.listMembers(room, request.query);
       const next = nextPath(`/rooms/${room}/members`, { ...request.query, after: page.next });
       if (next !== null) reply.header('link', `<${next}>; rel="next"`);
-      reply.header('vary', 'accept');
+      varyByAccept(reply);
       if (type === 'text/plain')
         return verbatim(reply, 'text/plain; charset=utf-8', page.clients.map(clientLine).join(''));
       return reply.send({ clients: page.clients.map(clientJson), total: page.total, next });

@@ -1,4 +1,5 @@
 import type { Test } from 'tap';
+import type { Seq } from '../../../src/engine/engine.js';
 import { textsOf } from '../contract.js';
 import { all, append, entryOf, isAscending, type NewPlace, openIn, seqsOf, topicOf, until } from './place.js';
 
@@ -94,6 +95,8 @@ export async function retentionContract(t: Test, newPlace: NewPlace): Promise<vo
       t.same(seqsOf(await log.read(A, { limit: 4 })), staying.slice(0, 4), when);
       t.same(seqsOf(await log.read(A, { limit: 4, newest: true })), staying.slice(-4), when);
       t.same(await log.bounds(A), { floor: 0, oldest: staying[0], newest: staying.at(-1) }, when);
+      t.equal(await log.count(A, 0 as Seq), staying.length, when);
+      t.equal(await log.count(A, staying[3] as Seq), staying.length - 4, when);
       t.ok((await log.last()) >= (seqs.at(-1) as number), when);
     };
     await check(engine, 'at once');

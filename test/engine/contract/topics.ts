@@ -29,6 +29,11 @@ export async function topicsContract(t: Test, newPlace: NewPlace): Promise<void>
     const check = async (range: Range, want: readonly { seq: Seq }[]) =>
       t.same(seqsOf(await engine.log.read(A, range)), seqsOf(want), JSON.stringify(range));
     const seqAt = (at: number) => kept.at(at)?.seq as Seq;
+    for (const at of [0, 1, 10, kept.length - 11, kept.length - 1]) {
+      t.equal(await engine.log.count(A, seqAt(at)), kept.length - 1 - at, `behind ${seqAt(at)}`);
+    }
+    t.equal(await engine.log.count(A, (seqAt(-1) + 5) as Seq), 0);
+    t.equal(await engine.log.count(topicOf('client.1000'), 0 as Seq), 0);
     for (const limit of [1, 7, 1_000]) {
       for (const [first, end] of [
         [0, 5],
@@ -67,6 +72,7 @@ export async function topicsContract(t: Test, newPlace: NewPlace): Promise<void>
     t.same(textsOf(await all(engine, A)), ['called after']);
     t.same(await log.bounds(A), { floor: 0, oldest: (await after).seq, newest: (await after).seq });
     t.equal((await all(engine, B)).length, 750, 'others stay');
+    t.same([await log.count(A, 0 as Seq), await log.count(B, 0 as Seq)], [1, 750]);
     await log.drop(A);
     await log.drop(topicOf('never.there'));
     t.same(await log.bounds(A), { floor: 0, oldest: null, newest: null });
