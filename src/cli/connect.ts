@@ -7,10 +7,10 @@ import { PlainScreen } from './terminal/plain-screen.js';
 import { runSession } from './terminal/session.js';
 import { TerminalScreen } from './terminal/terminal-screen.js';
 
-const OPTIONS = ['url', 'name', 'token', 'timeout'] as const;
+const OPTIONS = ['url', 'name', 'rooms', 'presence', 'token', 'timeout'] as const;
 
 export const command: Command = {
-  usage: 'connect [URL] [--name NAME]',
+  usage: 'connect [URL] [--name NAME] [--rooms LIST]',
   description: [
     'Connects as a client, to list, send and receive by hand. Standard input may be a file or a pipe: then it is taken line',
     'by line, each after the one before is answered, and the client leaves at its end.',
@@ -23,9 +23,11 @@ export const command: Command = {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);
     const [url, ...rest] = positionals;
     if (rest.length > 0) throw new UsageError(`connect takes one URL, not also ${rest.join(' ')}.`);
-    const { name, token, timeout } = settings;
+    const { name, rooms, presence, token, timeout } = settings;
     const client = await connect(url === undefined ? settings.url : serverUrl(url), {
       name,
+      rooms,
+      presence,
       token,
       timeout,
     });

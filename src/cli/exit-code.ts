@@ -14,7 +14,7 @@ export const ExitCode = {
 /** Of the help: what the numbers mean. */
 export const EXIT_CODES = [
   'Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no or wrong credential,',
-  '4 no such client, 5 too many requests, 6 unreachable.',
+  '4 no such client or room, 5 too many requests, 6 unreachable.',
 ].join('\n');
 
 /** What ends a command, said in its message to whoever called it. */

@@ -12,7 +12,8 @@ export const COMMANDS: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   ['serve', { summary: 'the server' }],
   ['connect', { summary: 'the terminal client: list, send and receive by hand', load: () => import('./connect.js') }],
   ['list', { summary: 'who there is', load: () => import('./list.js') }],
-  ['send', { summary: 'send a text to a client', load: () => import('./send.js') }],
+  ['rooms', { summary: 'which rooms there are', load: () => import('./rooms.js') }],
+  ['send', { summary: 'send a text to a client, a room or everyone', load: () => import('./send.js') }],
   ['listen', { summary: 'print what comes in', load: () => import('./listen.js') }],
 ]);
 

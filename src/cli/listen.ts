@@ -4,16 +4,17 @@ import { ExitCode, UsageError } from './exit-code.js';
 import { readOptions } from './options.js';
 import { note, write } from './output.js';
 import { visibleJson } from './visible.js';
-import { errorLine, messageLines } from './wording.js';
+import { errorLine, messageLines, presenceLine } from './wording.js';
 
-const OPTIONS = ['url', 'name', 'token', 'since', 'once', 'timeout', 'json', 'quiet'] as const;
+const OPTIONS = ['url', 'name', 'rooms', 'presence', 'token', 'since', 'once', 'timeout', 'json', 'quiet'] as const;
 
 export const command: Command = {
-  usage: 'listen [--json] [--once] [--since CURSOR]',
+  usage: 'listen [--rooms LIST] [--presence] [--json] [--once] [--since CURSOR]',
   description: [
     'Connects as a client, and prints each message that comes to it. With --json a line is the message with its `cursor`:',
     'given to --since, it goes on behind that message, as the same client if that is still there. A cursor lets whoever has',
-    'it read as that client: keep it secret. Everything else is said on standard error.',
+    'it read as that client: keep it secret. With --presence it also prints who comes and goes; with --json, as an object',
+    'with `change`. Everything else is said on standard error.',
     '--timeout is for how long to listen. Ends with 0 after Ctrl-C or the timeout, or with 1 if --once waited in vain.',
   ].join('\n'),
   options: OPTIONS,
@@ -21,7 +22,7 @@ export const command: Command = {
   async run(args) {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);
     if (positionals.length > 0) throw new UsageError(`listen takes no arguments, not ${positionals.join(' ')}.`);
-    const { url, name, token, since: cursor, once, timeout, json, quiet } = settings;
+    const { url, name, rooms, presence, token, since: cursor, once, timeout, json, quiet } = settings;
     const stopping = new AbortController();
     const stop = () => stopping.abort();
     process.once('SIGINT', stop).once('SIGTERM', stop);
@@ -30,6 +31,8 @@ export const command: Command = {
       client = await connect(url, {
         signal: stopping.signal,
         name,
+        rooms,
+        presence,
         token,
         cursor,
         timeout: timeout === undefined ? undefined : Math.min(timeout, 30_000),
@@ -41,6 +44,10 @@ export const command: Command = {
     // To be missing something is not a thing to keep quiet about.
     client.on('gap', () => note('Messages were missed: they are no longer kept.'));
     if (!quiet) tell(client, cursor !== undefined || token !== undefined);
+    let printing: Promise<void> = Promise.resolve();
+    client.on('presence', (presence) => {
+      printing = printing.then(() => write(`${json ? visibleJson(presence) : presenceLine(presence)}\n`));
+    });
     const timer = timeout === undefined ? undefined : setTimeout(stop, timeout);
     let came = false;
     for await (const message of client.messages()) {
@@ -50,6 +57,7 @@ export const command: Command = {
     }
     clearTimeout(timer);
     await client.close();
+    await printing;
     return once && !came ? ExitCode.failed : ExitCode.done;
   },
 };

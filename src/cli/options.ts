@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { UsageError } from './exit-code.js';
+import { roomName } from './target.js';
 
 /** What the flags of all commands come to. Each command takes some of them. */
 export interface Settings {
@@ -7,6 +8,8 @@ export interface Settings {
   readonly url: string;
   readonly token: string | undefined;
   readonly name: string | undefined;
+  readonly rooms: readonly string[] | undefined;
+  readonly presence: boolean;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly once: boolean;
@@ -27,6 +30,8 @@ const OPTIONS: Readonly<Record<OptionName, Option>> = {
   url: { value: 'URL', help: 'the server [http://127.0.0.1:8080]' },
   token: { value: 'TOKEN', help: 'be the client whose token this is; better given as a variable' },
   name: { value: 'NAME', help: 'what to be called' },
+  rooms: { value: 'LIST', help: 'rooms to enter at once, with commas between them' },
+  presence: { help: 'tell who comes and goes' },
   json: { help: 'a JSON object a line on standard output' },
   quiet: { help: 'say nothing but what was asked for' },
   once: { help: 'end after the first message' },
@@ -64,6 +69,8 @@ export function readOptions<K extends OptionName>(
     url: () => serverUrl(value('url') ?? 'http://127.0.0.1:8080'),
     token: () => value('token'),
     name: () => value('name'),
+    rooms: () => roomNames(value('rooms')),
+    presence: () => on('presence'),
     json: () => on('json'),
     quiet: () => on('quiet'),
     once: () => on('once'),
@@ -115,6 +122,10 @@ function isOn(name: OptionName, env: NodeJS.ProcessEnv): boolean {
   if (['1', 'true', 'yes', 'on'].includes(text)) return true;
   if (['', '0', 'false', 'no', 'off'].includes(text)) return false;
   throw new UsageError(`${variableOf(name)} takes 1 or 0, not ${JSON.stringify(text)}.`);
+}
+
+function roomNames(text: string | undefined): string[] | undefined {
+  return text?.split(',').flatMap((name) => (name.trim() === '' ? [] : [roomName(name.trim())]));
 }
 
 function milliseconds(text: string | undefined): number | undefined {

@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers';
-import { InterChat, type Sent } from '../sdk/index.js';
+import { type Destination, InterChat, type Sent } from '../sdk/index.js';
 import type { Command } from './command.js';
 import { CommandError, ExitCode, UsageError } from './exit-code.js';
 import { readOptions } from './options.js';
@@ -12,8 +12,8 @@ const OPTIONS = ['url', 'token', 'json', 'quiet', 'timeout'] as const;
 export const command: Command = {
   usage: 'send TARGET [TEXT|-]',
   description: [
-    'Sends a text to a client: TARGET is its index, or its name if only one has it (with several, they are listed and',
-    'nothing is sent: exit code 1). With -, or without TEXT where standard input is no terminal, the text is read from',
+    'Sends a text. TARGET is the index of a client, or its name if only one has it (with several, they are listed and',
+    "nothing is sent: exit code 1); #room for all who are in that room (in a shell: '#room'); or everyone. With -, or without TEXT where standard input is no terminal, the text is read from",
     'there, and one line break at its end is taken off. A TEXT that begins with a dash goes behind --.',
     'Without a token the message comes from nobody.',
   ].join('\n'),
@@ -22,7 +22,7 @@ export const command: Command = {
   async run(args) {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);
     const [target, argument, ...rest] = positionals;
-    if (target === undefined) throw new UsageError('To whom? Give an index or a name.');
+    if (target === undefined) throw new UsageError('To whom? Give an index, a name, a #room, or everyone.');
     if (rest.length > 0) throw new UsageError('send takes one text: put it in quotation marks.');
     const { url, token, json, quiet, timeout } = settings;
     const api = new InterChat(url, {
@@ -32,10 +32,10 @@ export const command: Command = {
     });
     const text = await textOf(argument);
     if (text === '') throw new UsageError('There is nothing to send: the text is empty.');
-    const index = await findTarget(api, target);
-    const sent = await api.send(index, text);
+    const to = await findTarget(api, target);
+    const sent = await api.sendTo(to, text);
     if (json) await write(`${visibleJson(sent)}\n`);
-    else if (!quiet) await write(`${confirmation(index, sent)}\n`);
+    else if (!quiet) await write(`${confirmation(to, sent)}\n`);
     return ExitCode.done;
   },
 };
@@ -54,7 +54,12 @@ async function textOf(argument: string | undefined): Promise<string> {
   }
 }
 
-function confirmation(index: number, { id, reach }: Sent): string {
+function confirmation(to: Destination, { id, reach }: Sent): string {
   const message = id === null ? 'The message' : `Message ${id}`;
-  return reach > 0 ? `${message} was sent to client ${index}.` : `${message} waits for client ${index}, which is away.`;
+  if ('client' in to) {
+    return reach > 0
+      ? `${message} was sent to client ${to.client}.`
+      : `${message} waits for client ${to.client}, which is away.`;
+  }
+  return `${message} was sent to ${'room' in to ? `#${to.room}` : 'everyone'}, ${reach} online.`;
 }

@@ -1,4 +1,4 @@
-import type { ClientInfo, Message } from '../sdk/index.js';
+import type { ClientInfo, Destination, Message, Presence, RoomInfo } from '../sdk/index.js';
 import { ProblemError } from '../sdk/errors.js';
 import { visible, visibleJson } from './visible.js';
 
@@ -12,7 +12,7 @@ export function clientLine({ index, name, socket }: ClientInfo): string {
  * A message for people. Further lines of its text are indented, so that none of them can pass for a message of somebody
  * else.
  */
-export function messageLines({ from, text, data }: Message): string {
+export function messageLines({ from, to, text, data }: Message): string {
   const parts = [];
   if (text !== undefined) {
     parts.push(
@@ -23,7 +23,28 @@ export function messageLines({ from, text, data }: Message): string {
     );
   }
   if (data !== undefined) parts.push(visibleJson(data));
-  return `${sender(from)}: ${parts.join(' ')}`;
+  return `${sender(from)}${where(to)}: ${parts.join(' ')}`;
+}
+
+/** A room in a list, on one line. */
+export function roomLine({ name, members, online }: RoomInfo): string {
+  return `#${visible(name)}: ${count(members, 'member')}, ${online} online.`;
+}
+
+const CHANGES: Readonly<Record<Presence['change'], string>> = {
+  joined: 'joined',
+  away: 'is away',
+  back: 'is back',
+  left: 'left',
+  renamed: 'has another name now',
+  entered: 'entered',
+  exited: 'left',
+};
+
+/** A change of somebody, on one line. */
+export function presenceLine({ change, client, room }: Presence): string {
+  const what = CHANGES[change] ?? visible(change);
+  return `${party(client)} ${what}${room === undefined ? '' : ` #${visible(room)}`}.`;
 }
 
 /** An error for people; on several lines if its message is. */
@@ -40,6 +61,15 @@ export function count(number: number, noun: string): string {
 }
 
 function sender(from: Message['from']): string {
-  if (from === null) return 'Somebody';
-  return from.name === null ? `Client ${from.index}` : `Client ${from.index} (${visible(from.name)})`;
+  return from === null ? 'Somebody' : party(from);
+}
+
+function party({ index, name }: { readonly index: number; readonly name: string | null }): string {
+  return name === null ? `Client ${index}` : `Client ${index} (${visible(name)})`;
+}
+
+/** Where it was said; what came to oneself alone needs no saying. */
+function where(to: Destination): string {
+  if ('room' in to) return ` in #${visible(to.room)}`;
+  return 'everyone' in to ? ' to everyone' : '';
 }

@@ -7,12 +7,19 @@ import type {
   Bye,
   ClientInfo,
   Content,
+  Destination,
   Gap,
   ListQuery,
   Message,
   MessagePage,
   Page,
+  Presence,
+  ReadMarks,
   ReadQuery,
+  ReadState,
+  RoomInfo,
+  RoomPage,
+  RoomQuery,
   Sent,
   Welcome,
 } from './resources.js';
@@ -22,6 +29,10 @@ import { Transport, type TransportOptions } from './transport.js';
 export interface ConnectOptions extends TransportOptions {
   /** What the client is to be called: 1 to 64 printable characters. */
   readonly name?: string;
+  /** Rooms to enter at once; not again when it comes back after a lost connection. */
+  readonly rooms?: readonly string[];
+  /** Whether to be told, by `presence`, who comes and goes. */
+  readonly presence?: boolean;
   /** The token of the client to be. Without one, and without a cursor, a new client. */
   readonly token?: string;
   /** From where to go on. Without a token it also says whose stream it is. */
@@ -43,6 +54,13 @@ export interface ClientEvents {
   welcome: [Welcome];
   /** Messages were missed, since they are no longer kept. */
   gap: [Gap];
+  /**
+   * Who comes and goes, if that was asked for. What happened while the connection was lost is not told afterwards: on
+   * `welcome`, whoever keeps a list asks for it anew.
+   */
+  presence: [Presence];
+  /** How far this client has read, said on whatever device. */
+  read: [ReadState];
   /** The server ends the stream. */
   bye: [Bye];
   disconnected: [Disconnection];
@@ -89,7 +107,13 @@ export class Client extends EventEmitter<ClientEvents> {
   #cursor: string;
   #lastId: string | undefined;
 
-  private constructor(transport: Transport, api: InterChat, stream: Stream, closing: AbortController) {
+  private constructor(
+    transport: Transport,
+    api: InterChat,
+    stream: Stream,
+    private readonly presence: boolean,
+    closing: AbortController,
+  ) {
     super();
     const { welcome } = stream;
     this.#transport = transport;
@@ -107,7 +131,7 @@ export class Client extends EventEmitter<ClientEvents> {
   /** @see connect */
   static async connect(url: string | URL, options: ConnectOptions): Promise<Client> {
     const transport = new Transport(url, options);
-    const { name, token, cursor, signal } = options;
+    const { name, rooms, presence = false, token, cursor, signal } = options;
     const closing = new AbortController();
     const close = () => closing.abort(signal?.reason);
     if (signal?.aborted) close();
@@ -115,10 +139,10 @@ export class Client extends EventEmitter<ClientEvents> {
     const forget = () => signal?.removeEventListener('abort', close);
     try {
       const stream = await transport.persist(true, closing.signal, () =>
-        Stream.open(transport, { name, token, cursor, signal: closing.signal }),
+        Stream.open(transport, { name, rooms, presence, token, cursor, signal: closing.signal }),
       );
       const api = new InterChat(url, { ...options, token: stream.welcome.token });
-      const client = new Client(transport, api, stream, closing);
+      const client = new Client(transport, api, stream, presence, closing);
       void client.#running.then(forget);
       return client;
     } catch (error) {
@@ -164,6 +188,61 @@ export class Client extends EventEmitter<ClientEvents> {
   /** @see InterChat.send */
   send(index: number, content: string | Content, options: SendOptions = {}): Promise<Sent> {
     return this.#api.send(index, content, options);
+  }
+
+  /** @see InterChat.sendTo */
+  sendTo(to: Destination, content: string | Content, options: SendOptions = {}): Promise<Sent> {
+    return this.#api.sendTo(to, content, options);
+  }
+
+  /** Sends to all members of a room: to this client, too, if it is in it. */
+  say(room: string, content: string | Content, options: SendOptions = {}): Promise<Sent> {
+    return this.#api.sendTo({ room }, content, options);
+  }
+
+  /** Enters a room, which is made if it is not there. */
+  enter(room: string, options: CallOptions = {}): Promise<RoomInfo> {
+    return this.#api.enter(this.index, room, options);
+  }
+
+  /** Leaves a room; what was sent before still comes. */
+  exit(room: string, options: CallOptions = {}): Promise<void> {
+    return this.#api.exit(this.index, room, options);
+  }
+
+  /** @see InterChat.listRooms */
+  listRooms(query: RoomQuery = {}, options: CallOptions = {}): Promise<RoomPage> {
+    return this.#api.listRooms(query, options);
+  }
+
+  /** @see InterChat.rooms */
+  rooms(query: RoomQuery = {}, options: CallOptions = {}): AsyncGenerator<RoomInfo, void, undefined> {
+    return this.#api.rooms(query, options);
+  }
+
+  /** @see InterChat.listMembers */
+  listMembers(room: string, query: ListQuery = {}, options: CallOptions = {}): Promise<Page> {
+    return this.#api.listMembers(room, query, options);
+  }
+
+  /** @see InterChat.readRoom */
+  readRoom(room: string, query: ReadQuery = {}, options: CallOptions = {}): Promise<MessagePage> {
+    return this.#api.readRoom(room, query, options);
+  }
+
+  /** Reads what was sent to everyone since this client was made. */
+  readEveryone(query: ReadQuery = {}, options: CallOptions = {}): Promise<MessagePage> {
+    return this.#api.readEveryone(query, options);
+  }
+
+  /** How far this client has read, on whatever device, and how much is unread. */
+  readState(options: CallOptions = {}): Promise<ReadState> {
+    return this.#api.readState(this.index, options);
+  }
+
+  /** Says how far it has read. */
+  markRead(marks: ReadMarks, options: CallOptions = {}): Promise<ReadState> {
+    return this.#api.markRead(this.index, marks, options);
   }
 
   /** @see InterChat.list */
@@ -248,6 +327,8 @@ export class Client extends EventEmitter<ClientEvents> {
       for await (const event of stream.events()) {
         if (event.type === 'message') await this.#take(event.message, event.cursor);
         else if (event.type === 'gap') this.emit('gap', event.gap);
+        else if (event.type === 'presence') this.emit('presence', event.presence);
+        else if (event.type === 'read') this.emit('read', event.read);
         else {
           const { reason } = event.bye;
           this.emit('bye', event.bye);
@@ -273,7 +354,8 @@ export class Client extends EventEmitter<ClientEvents> {
       this.emit('disconnected', { error, retryIn });
       await sleep(retryIn, signal);
       try {
-        const stream = await Stream.open(this.#transport, { token: this.token, cursor: this.#received, signal });
+        const { presence, token } = this;
+        const stream = await Stream.open(this.#transport, { presence, token, cursor: this.#received, signal });
         this.#welcome = stream.welcome;
         this.#name = stream.welcome.client.name;
         this.#state = 'online';

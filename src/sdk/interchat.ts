@@ -1,5 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import type { ClientInfo, Content, Joined, ListQuery, MessagePage, Page, ReadQuery, Sent } from './resources.js';
+import type {
+  ClientInfo,
+  Content,
+  Destination,
+  Joined,
+  ListQuery,
+  MessagePage,
+  Page,
+  ReadMarks,
+  ReadQuery,
+  ReadState,
+  RoomInfo,
+  RoomPage,
+  RoomQuery,
+  Sent,
+} from './resources.js';
 import { Transport, type TransportOptions } from './transport.js';
 
 export interface InterChatOptions extends TransportOptions {
@@ -67,19 +82,89 @@ export class InterChat {
    * @param content a text, or what else is to be sent
    */
   send(index: number, content: string | Content, options: SendOptions = {}): Promise<Sent> {
+    return this.sendTo({ client: index }, content, options);
+  }
+
+  /** The same to a client, to all members of a room, or to everyone. */
+  sendTo(to: Destination, content: string | Content, options: SendOptions = {}): Promise<Sent> {
     return this.#transport.call({
       method: 'POST',
-      path: `clients/${index}/messages`,
+      path: 'client' in to ? `clients/${to.client}/messages` : 'messages',
       token: this.#token,
       headers: { 'idempotency-key': options.idempotencyKey ?? randomUUID() },
-      body: typeof content === 'string' ? { text: content } : content,
+      body: { ...('client' in to ? {} : { to }), ...(typeof content === 'string' ? { text: content } : content) },
       repeatable: true, // by its key
       signal: options.signal,
     });
   }
 
+  /** One page of the rooms there are, by name. */
+  listRooms(query: RoomQuery = {}, { signal }: CallOptions = {}): Promise<RoomPage> {
+    return this.#transport.call({ method: 'GET', path: 'rooms', query: { ...query }, repeatable: true, signal });
+  }
+
+  /** All rooms there are, by name, asked for page by page. */
+  async *rooms(query: RoomQuery = {}, options: CallOptions = {}): AsyncGenerator<RoomInfo, void, undefined> {
+    let { after } = query;
+    for (;;) {
+      const page: RoomPage = await this.listRooms(after === undefined ? query : { ...query, after }, options);
+      yield* page.rooms;
+      const last = page.rooms.at(-1);
+      if (page.next === null || last === undefined) return;
+      after = last.name;
+    }
+  }
+
+  /** One room: `no-such-room` (404) if nobody is in it. */
+  room(name: string, { signal }: CallOptions = {}): Promise<RoomInfo> {
+    return this.#transport.call({ method: 'GET', path: roomPath(name), repeatable: true, signal });
+  }
+
+  /** One page of the members of a room, by index. */
+  listMembers(room: string, query: ListQuery = {}, { signal }: CallOptions = {}): Promise<Page> {
+    const path = `${roomPath(room)}/members`;
+    return this.#transport.call({ method: 'GET', path, query: { ...query }, repeatable: true, signal });
+  }
+
+  /** Takes the client whose token this is into a room, which is made if it is not there. */
+  enter(index: number, room: string, { signal }: CallOptions = {}): Promise<RoomInfo> {
+    const path = `${roomPath(room)}/members/${index}`;
+    return this.#transport.call({ method: 'PUT', path, token: this.#token, repeatable: true, signal });
+  }
+
+  /** Takes it out of a room. */
+  exit(index: number, room: string, { signal }: CallOptions = {}): Promise<void> {
+    const path = `${roomPath(room)}/members/${index}`;
+    return this.#transport.call({ method: 'DELETE', path, token: this.#token, repeatable: true, signal });
+  }
+
+  /** Reads the history of a room. */
+  readRoom(room: string, query: ReadQuery = {}, options: CallOptions = {}): Promise<MessagePage> {
+    return this.#history(`${roomPath(room)}/messages`, query, options);
+  }
+
+  /** Reads what was sent to everyone since the client whose token this is was made. */
+  readEveryone(query: ReadQuery = {}, options: CallOptions = {}): Promise<MessagePage> {
+    return this.#history('messages', query, options);
+  }
+
+  /** How far the client whose token this is has read, and how much is unread. */
+  readState(index: number, { signal }: CallOptions = {}): Promise<ReadState> {
+    const path = `clients/${index}/read`;
+    return this.#transport.call({ method: 'GET', path, token: this.#token, repeatable: true, signal });
+  }
+
+  /** Says how far it has read: kept for all its devices, and told to them. No mark goes back. */
+  markRead(index: number, marks: ReadMarks, { signal }: CallOptions = {}): Promise<ReadState> {
+    const path = `clients/${index}/read`;
+    return this.#transport.call({ method: 'PUT', path, token: this.#token, body: marks, repeatable: true, signal });
+  }
+
   /** Makes a client without a stream: it can be sent to, and reads its messages with its token and {@link read}. */
-  join(options: { readonly name?: string } = {}, { signal }: CallOptions = {}): Promise<Joined> {
+  join(
+    options: { readonly name?: string; readonly rooms?: readonly string[] } = {},
+    { signal }: CallOptions = {},
+  ): Promise<Joined> {
     return this.#transport.call({ method: 'POST', path: 'clients', body: options, repeatable: false, signal });
   }
 
@@ -107,10 +192,14 @@ export class InterChat {
   }
 
   /** Reads the mailbox of the client whose token this is. */
-  read(index: number, query: ReadQuery = {}, { signal }: CallOptions = {}): Promise<MessagePage> {
+  read(index: number, query: ReadQuery = {}, options: CallOptions = {}): Promise<MessagePage> {
+    return this.#history(`clients/${index}/messages`, query, options);
+  }
+
+  #history(path: string, query: ReadQuery, { signal }: CallOptions): Promise<MessagePage> {
     return this.#transport.call({
       method: 'GET',
-      path: `clients/${index}/messages`,
+      path,
       query: { ...query },
       token: this.#token,
       repeatable: true,
@@ -118,4 +207,8 @@ export class InterChat {
       extra: (query.wait ?? 0) * 1000,
     });
   }
+}
+
+function roomPath(name: string): string {
+  return `rooms/${encodeURIComponent(name)}`;
 }

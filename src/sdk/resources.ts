@@ -70,6 +70,59 @@ export interface Sent extends Message {
   readonly reach: number;
 }
 
+/** A room: it is there as long as it has members. */
+export interface RoomInfo {
+  readonly name: string;
+  readonly members: number;
+  /** How many of them have a stream open. */
+  readonly online: number;
+}
+
+/** One page of `GET /rooms`, by name. */
+export interface RoomPage {
+  readonly rooms: readonly RoomInfo[];
+  /** How many there are on all pages. */
+  readonly total: number;
+  /** The path of the next page; null on the last. */
+  readonly next: string | null;
+}
+
+export interface RoomQuery {
+  /** How many on a page: 100 unless set, 1000 at most. */
+  readonly limit?: number;
+  /** Only those whose name comes behind this one. */
+  readonly after?: string;
+}
+
+/** Something about a client has changed. */
+export interface Presence {
+  readonly change: 'joined' | 'away' | 'back' | 'left' | 'renamed' | 'entered' | 'exited';
+  /** As it is now; as it was last, when it left. */
+  readonly client: ClientInfo;
+  /** The room that was entered or exited. */
+  readonly room?: string;
+}
+
+/** How far one has read: ids. What is left out stays as it is. */
+export interface ReadMarks {
+  readonly mailbox?: string;
+  readonly everyone?: string;
+  readonly rooms?: Readonly<Record<string, string>>;
+}
+
+/** How far a client has read, on whatever device, and how much is unread. */
+export interface ReadState {
+  /** Null where nothing is read yet. */
+  readonly mailbox: string | null;
+  readonly everyone: string | null;
+  readonly rooms: Readonly<Record<string, string>>;
+  readonly unread: {
+    readonly mailbox: number;
+    readonly everyone: number;
+    readonly rooms: Readonly<Record<string, number>>;
+  };
+}
+
 /** A client that was just made, with the secret that proves who it is. */
 export interface Joined {
   readonly client: ClientInfo;
@@ -92,6 +145,8 @@ export interface Gap {
   readonly after: string;
   /** The oldest that is still there; null when none is. */
   readonly oldest: string | null;
+  /** What they were sent to. */
+  readonly to?: Destination;
 }
 
 /** Why the server ends a stream. */
@@ -99,7 +154,7 @@ export interface Bye {
   readonly reason: 'shutdown' | 'left' | 'slow-consumer' | 'expired';
 }
 
-/** Which messages to read of a mailbox. */
+/** Which messages to read of a mailbox, a room, or of what was sent to everyone. */
 export interface ReadQuery {
   /** An id or a cursor: those behind it. */
   readonly after?: string;
@@ -108,6 +163,8 @@ export interface ReadQuery {
   readonly limit?: number;
   /** For how many seconds to wait for a message if there is none yet: 60 at most. */
   readonly wait?: number;
+  /** Only messages whose text contains this, whatever the case. */
+  readonly q?: string;
 }
 
 export interface MessagePage {

@@ -1,12 +1,16 @@
 import { type ServerSentEvent, EventParser } from './event-parser.js';
 import { UnexpectedAnswer, Unreachable } from './errors.js';
-import type { Bye, Gap, Message, Welcome } from './resources.js';
+import type { Bye, Gap, Message, Presence, ReadState, Welcome } from './resources.js';
 import type { Transport } from './transport.js';
 
 /** Who opens a stream, and from where. */
 export interface StreamOptions {
   /** For a client that is new. */
   readonly name?: string | undefined;
+  /** Rooms to enter at once. */
+  readonly rooms?: readonly string[] | undefined;
+  /** Whether to be told who comes and goes. */
+  readonly presence?: boolean | undefined;
   readonly token?: string | undefined;
   readonly cursor?: string | undefined;
   /** Ends the stream. */
@@ -17,6 +21,8 @@ export interface StreamOptions {
 export type StreamEvent =
   | { readonly type: 'message'; readonly message: Message; readonly cursor: string }
   | { readonly type: 'gap'; readonly gap: Gap }
+  | { readonly type: 'presence'; readonly presence: Presence }
+  | { readonly type: 'read'; readonly read: ReadState }
   | { readonly type: 'bye'; readonly bye: Bye };
 
 /** The largest body a server can be set to take, in UTF-16 units: no event has reason to be longer by much. */
@@ -37,7 +43,8 @@ export class Stream {
    * Opens a stream, and waits for its welcome.
    * @throws ProblemError, Unreachable, UnexpectedAnswer; the signal's reason when it aborts
    */
-  static async open(transport: Transport, { name, token, cursor, signal }: StreamOptions): Promise<Stream> {
+  static async open(transport: Transport, options: StreamOptions): Promise<Stream> {
+    const { name, rooms, presence, token, cursor, signal } = options;
     const limit = new AbortController();
     const stop = () => limit.abort(signal.reason);
     const tooLate = () => limit.abort(new Unreachable(`${transport.base.href} did not answer in time.`));
@@ -48,7 +55,8 @@ export class Stream {
     try {
       const headers: Record<string, string> = { accept: 'text/event-stream' };
       if (cursor !== undefined) headers['last-event-id'] = cursor;
-      const call = { method: 'GET', path: 'events', query: { name }, token, headers, repeatable: false } as const;
+      const query = { name, rooms: rooms?.join() || undefined, presence: presence ? 'true' : undefined };
+      const call = { method: 'GET', path: 'events', query, token, headers, repeatable: false } as const;
       const body = await transport.open({ ...call, signal: limit.signal }, 'text/event-stream');
       const parser = new EventParser(LARGEST_EVENT);
       const reader = new EventReader(body, parser, (error) => transport.explain(error, limit.signal), done);
@@ -86,6 +94,10 @@ export class Stream {
           yield { type: 'message', message: readJson<Message>(event), cursor: event.lastEventId };
         } else if (event.event === 'gap') {
           yield { type: 'gap', gap: readJson<Gap>(event) };
+        } else if (event.event === 'presence') {
+          yield { type: 'presence', presence: readJson<Presence>(event) };
+        } else if (event.event === 'read') {
+          yield { type: 'read', read: readJson<ReadState>(event) };
         } else if (event.event === 'bye') {
           yield { type: 'bye', bye: readJson<Bye>(event) };
         }

@@ -14,7 +14,7 @@ export interface TransportOptions {
 
 /** A request to the API. */
 export interface Call {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Relative to the server's URL, without a slash in front. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;

@@ -80,7 +80,7 @@ void t.test('every command, each answered before the next', async (t) => {
       away,
       'Enter command: SEND',
       'Enter client index to send message to: ',
-      'To whom? Give an index or a name.',
+      'To whom? Give an index, a name, a #room, or everyone.',
       'Enter command: SEND',
       'Enter client index to send message to: 99',
       'There is no client 99. LIST shows who there is.',
@@ -89,7 +89,7 @@ void t.test('every command, each answered before the next', async (t) => {
       'Enter command: SEND 0 y',
       'No client has the index 0.',
       'Enter command: SEND #lobby y',
-      'Sending to rooms and to everyone (#lobby) comes with a later release.',
+      'There is no room lobby. ROOMS shows which there are, JOIN lobby makes it.',
       'Enter command: SEND 1',
       'Enter message: ',
       'There is nothing to send: the message is empty.',
@@ -108,7 +108,7 @@ void t.test('every command, each answered before the next', async (t) => {
       'Enter command: //list',
       'Unknown command: //list. Nothing was sent. HELP lists the commands.',
       'Enter command: JOIN lobby',
-      'Unknown command: JOIN lobby. Nothing was sent. HELP lists the commands.',
+      'You are in #lobby, 1 member.',
       'Enter command: quit',
       '',
     ].join('\n'),
@@ -161,4 +161,39 @@ void t.test('a server that does not know it any more ends it, with the exit code
   await new InterChat(url, { token }).leave(1);
   t.equal(await session.exited, 4);
   t.match(session.stderr, /Client 1 has left/);
+});
+
+void t.test('rooms, by hand', async (t) => {
+  const { url } = await startServer(t);
+  const bob = await connect(url, { name: 'bob', rooms: ['lobby'] });
+  t.teardown(() => bob.close());
+  const session = new Interchat(t, ['connect', '--url', url, '--name', 'alice', '--rooms', 'news']);
+  await session.until(/Enter command: /);
+  session.write('join #lobby\n');
+  await session.until(/You are in #lobby, 2 members\./);
+  await bob.say('lobby', 'hello\nthere');
+  await session.until(/Client 1 \(bob\) in #lobby: hello\n {2}there/);
+  await bob.sendTo({ everyone: true }, 'all');
+  await session.until(/Client 1 \(bob\) to everyone: all/);
+  session.write('SAY lobby hi  bob\n');
+  await session.until(/Client 2 \(alice\) in #lobby: hi {2}bob/);
+  session.write('SEND everyone hi all\n');
+  await session.until(/Client 2 \(alice\) to everyone: hi all/);
+  session.write('ROOMS\n');
+  await session.until(/#lobby: 2 members, 2 online\.\n#news: 1 member, 1 online\./);
+  session.write('WHO news\n');
+  await session.until(/WHO news\nClient 2 is at socket 4\. \(alice\)\n/);
+  session.write('leave news\n');
+  await session.until(/You are not in #news any more\./);
+  session.write('WHO news\n');
+  await session.until(/There is no room news\./);
+  session.write('JOIN no room\n');
+  await session.until(/no room cannot be a room: that is 1 to 64 of A-Z/);
+  t.equal(await session.end('QUIT\n'), 0);
+  const texts = [];
+  for await (const { text } of bob.messages()) {
+    texts.push(text);
+    if (texts.length === 4) break;
+  }
+  t.same(texts, ['hello\nthere', 'all', 'hi  bob', 'hi all']);
 });

@@ -38,8 +38,9 @@ void t.test('what is written wrongly is said, with exit code 2', async (t) => {
     ['send', '0', 'Hello'],
     ['send', '2', 'Hello', 'there'],
     ['send', '2', ''],
-    ['send', '#lobby', 'Hello'],
-    ['send', 'everyone', 'Hello'],
+    ['send', '#no room', 'Hello'],
+    ['connect', '--rooms', 'a,b c'],
+    ['rooms', 'extra'],
     ['listen', 'extra'],
     ['connect', 'a', 'b'],
     ['connect', 'ftp://x'],
@@ -207,4 +208,28 @@ void t.test('a pipe that is closed ends it quietly', async (t) => {
   t.equal(await listening.exited, 0);
   await writing;
   t.notMatch(listening.stderr, /EPIPE/);
+});
+
+void t.test('rooms and everyone: send, rooms, listen', async (t) => {
+  const { url } = await startServer(t);
+  t.match(await run(['rooms', '--url', url]), { code: 0, stdout: '' });
+  t.match(await run(['send', '#lobby', 'x', '--url', url]), { code: 4, stderr: /no room lobby/ });
+  const bob = await connect(url, { name: 'bob', rooms: ['lobby'] });
+  t.teardown(() => bob.close());
+  t.match(await run(['rooms', '--url', url]), { code: 0, stdout: '#lobby: 1 member, 1 online.\n' });
+  t.match(await run(['rooms', '--json', '--url', url]), { stdout: '{"name":"lobby","members":1,"online":1}\n' });
+  t.match(await run(['send', '#lobby', 'to all', '--url', url]), {
+    code: 0,
+    stdout: 'Message 1 was sent to #lobby, 1 online.\n',
+  });
+  t.match(await run(['send', 'everyone', 'x', '--url', url]), {
+    code: 0,
+    stdout: 'Message 2 was sent to everyone, 1 online.\n',
+  });
+  const listening = new Interchat(t, ['listen', '--url', url, '--rooms', 'lobby', '--presence', '--quiet']);
+  while ((await bob.listMembers('lobby')).total < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  await bob.say('lobby', 'heard');
+  await listening.until(/Client 1 \(bob\) in #lobby: heard\n/);
+  await bob.rename('robert');
+  await listening.until(/Client 1 \(robert\) has another name now\.\n/);
 });

@@ -217,3 +217,53 @@ void t.test('a server that was set up anew does not know the client, which ends 
   await t.rejects(take(client, 1), { code: 'unauthorized' });
   await server.end('SIGTERM');
 });
+
+void t.test('rooms, everyone, presence and read marks', async (t) => {
+  const { url } = await startServer(t);
+  const alice = await connected(t, url, { name: 'alice', rooms: ['lobby'], presence: true });
+  const told: string[] = [];
+  alice.on('presence', ({ change, client, room }) => told.push([change, client.index, room ?? ''].join(' ').trim()));
+  const left = new Promise<void>((resolve) => alice.on('presence', ({ change }) => change === 'left' && resolve()));
+  const bob = await connected(t, url, { name: 'bob' });
+  t.same(alice.welcome.client.rooms, ['lobby']);
+  t.match(await bob.enter('lobby'), { name: 'lobby', members: 2, online: 2 });
+  t.match(await bob.say('lobby', 'room'), { to: { room: 'lobby' }, reach: 2 });
+  t.match(await bob.sendTo({ everyone: true }, { data: 1 }), { to: { everyone: true }, reach: 2 });
+  t.match(await bob.sendTo({ client: 1 }, 'direct'), { to: { client: 1 } });
+  t.same(await take(alice, 3), ['room', undefined, 'direct']);
+  t.match(await alice.readRoom('lobby', { q: 'ROOM' }), { messages: [{ id: '1' }] });
+  t.match(await alice.readEveryone(), { messages: [{ id: '2' }] });
+  t.match(await alice.listMembers('lobby'), { clients: [{ index: 1 }, { index: 2 }] });
+  const rooms = [];
+  for await (const { name } of alice.rooms({ limit: 1 })) rooms.push(name);
+  t.same(rooms, ['lobby']);
+
+  const read = new Promise((resolve) => alice.once('read', resolve));
+  const state = await alice.markRead({ mailbox: '3', rooms: { lobby: '1' } });
+  t.match(state, { mailbox: '3', everyone: null, unread: { mailbox: 0, everyone: 1, rooms: { lobby: 0 } } });
+  t.same(await read, state);
+  t.same(await alice.readState(), state);
+  await bob.exit('lobby');
+  await bob.leave();
+  await left;
+  t.equal(told[0], 'joined 2');
+  t.equal(told.at(-1), 'left 2');
+  t.same([...told].sort(), [...new Set(told)].sort(), 'nothing twice');
+});
+
+void t.test('a room that was left is not entered again when the connection is', async (t) => {
+  const folder = await temporaryFolder(t);
+  const server = await startServer(t, { data: folder });
+  const alice = await connected(t, server.url, { rooms: ['lobby', 'news'], presence: true });
+  await alice.exit('lobby');
+  const lost = once(alice, 'disconnected');
+  await server.stop();
+  await lost;
+  const back = once(alice, 'welcome');
+  const again = await startServer(t, { data: folder, port: server.port });
+  await back;
+  t.same(alice.welcome.client.rooms, ['news']);
+  const heard = once(alice, 'presence');
+  await new InterChat(again.url).join({ name: 'carol' });
+  t.match(await heard, [{ change: 'joined', client: { name: 'carol' } }], 'and presence is asked for again');
+});

@@ -1,6 +1,6 @@
 import { type Client, InterChatError } from '../../sdk/index.js';
 import { CommandError, ExitCode } from '../exit-code.js';
-import { count, errorLine, messageLines } from '../wording.js';
+import { count, errorLine, messageLines, presenceLine } from '../wording.js';
 import { visible } from '../visible.js';
 import { completeCommand, parseCommand } from './commands.js';
 import type { Screen } from './screen.js';
@@ -77,6 +77,7 @@ async function showMessages(client: Client, screen: Screen): Promise<void> {
   client.on('welcome', () => {
     announced = missed(client).then((text) => screen.print(text));
   });
+  client.on('presence', (presence) => screen.print(presenceLine(presence)));
   client.on('gap', () => {
     announced = announced.then(() => screen.print('Some messages were missed: they are no longer kept.'));
   });
@@ -90,10 +91,16 @@ async function showMessages(client: Client, screen: Screen): Promise<void> {
 async function missed(client: Client): Promise<string> {
   try {
     const query = { after: client.cursor, limit: COUNTED };
-    const { messages } = await client.read(query, { signal: AbortSignal.timeout(PATIENCE) });
-    if (messages.length === 0) return 'Back.';
-    const more = messages.length === COUNTED ? 'at least ' : '';
-    return `Back, ${more}${count(messages.length, 'message')} missed:`;
+    const options = { signal: AbortSignal.timeout(PATIENCE) };
+    const pages = await Promise.all([
+      client.read(query, options),
+      client.readEveryone(query, options),
+      ...client.welcome.client.rooms.map((room) => client.readRoom(room, query, options)),
+    ]);
+    const missed = pages.reduce((sum, { messages }) => sum + messages.length, 0);
+    if (missed === 0) return 'Back.';
+    const more = pages.some(({ messages }) => messages.length === COUNTED) ? 'at least ' : '';
+    return `Back, ${more}${count(missed, 'message')} missed:`;
   } catch {
     return 'Back.';
   }
