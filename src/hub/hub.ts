@@ -350,6 +350,7 @@ export class Hub {
     try {
       return await readHistory(this.#engine.log, this.#feeds, topic, since, query, over.signal);
     } finally {
+      gone.removeEventListener('abort', end);
       if (waiting.delete(end) && waiting.size === 0) this.#waiting.delete(index);
     }
   }
