@@ -136,7 +136,7 @@ export class Subscription {
       const ready = this.sink.ready();
       if (ready) await ready;
       if (this.#ended) return;
-      await source.fill();
+      if (source.isUsedUp) await source.fill();
     }
     this.position = larger(this.position, last);
   }
@@ -173,9 +173,13 @@ class Source {
     return this.#page[this.#at++];
   }
 
-  /** Reads the next page when this one is used up. */
+  /** Whether the next page has to be read before it is known what comes next. */
+  get isUsedUp(): boolean {
+    return !this.#done && this.#at >= this.#page.length;
+  }
+
+  /** Reads the next page. */
   async fill(): Promise<void> {
-    if (this.#done || this.#at < this.#page.length) return;
     const { topic, to } = this.part;
     const after = this.#after;
     const before = (to + 1) as Seq;

@@ -37,7 +37,7 @@ export interface Welcome {
 const RETRY = 1000;
 const RETRY_AFTER_SHUTDOWN = { least: 1000, most: 5000 };
 
-/** So much may wait in the queue before more is read from the log for it. */
+/** Bytes that may wait, in the queue or in the socket, before more is read from the log for it. */
 const READ_AHEAD = 64 * 1024;
 
 /** A stream that takes nothing for so many heartbeats is as good as cut. */
@@ -110,7 +110,7 @@ export class EventStream implements Stream {
   }
 
   ready(): Promise<void> | undefined {
-    if (this.#closed || (this.#queued < READ_AHEAD && !this.out.writableNeedDrain)) return undefined;
+    if (this.#closed || (this.#waiting() < READ_AHEAD && !this.out.writableNeedDrain)) return undefined;
     this.flush();
     if (!this.out.writableNeedDrain) return undefined;
     return new Promise((resolve) => {
