@@ -9,13 +9,17 @@ import { visibleJson } from './visible.js';
 
 const OPTIONS = ['url', 'token', 'json', 'quiet', 'timeout'] as const;
 
+/** How often it is tried again, with growing pauses, when the server cannot be reached: for some seconds in all. */
+const RETRIES = 3;
+
 export const command: Command = {
   usage: 'send TARGET [TEXT|-]',
   description: [
     'Sends a text. TARGET is the index of a client, or its name if only one has it (with several, they are listed and',
     "nothing is sent: exit code 1); #room for all who are in that room (in a shell: '#room'); or everyone. With -, or without TEXT where standard input is no terminal, the text is read from",
     'there, and one line break at its end is taken off. A TEXT that begins with a dash goes behind --.',
-    'Without a token the message comes from nobody.',
+    'Without a token the message comes from nobody. A server that cannot be reached, or has no room for the moment, is asked',
+    'again some times, with growing pauses; the message is sent once, however often it takes.',
   ].join('\n'),
   options: OPTIONS,
 
@@ -25,11 +29,8 @@ export const command: Command = {
     if (target === undefined) throw new UsageError('To whom? Give an index, a name, a #room, or everyone.');
     if (rest.length > 0) throw new UsageError('send takes one text: put it in quotation marks.');
     const { url, token, json, quiet, timeout } = settings;
-    const api = new InterChat(url, {
-      retries: 0,
-      token,
-      timeout,
-    });
+    // What is sent has a key of its own, so that trying again never sends it twice.
+    const api = new InterChat(url, { retries: RETRIES, token, timeout });
     const text = await textOf(argument);
     if (text === '') throw new UsageError('There is nothing to send: the text is empty.');
     const to = await findTarget(api, target);

@@ -3,6 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { type Client, connect, InterChat } from '../../src/sdk/index.js';
+import { temporaryFolder } from '../support/folder.js';
+import { lastingPort } from '../support/port.js';
 import { run, startServer } from '../support/server.js';
 import { Interchat } from './interchat.js';
 
@@ -232,4 +234,27 @@ void t.test('rooms and everyone: send, rooms, listen', async (t) => {
   await listening.until(/Client 1 \(bob\) in #lobby: heard\n/);
   await bob.rename('robert');
   await listening.until(/Client 1 \(robert\) has another name now\.\n/);
+});
+
+void t.test('send: a server that is away for a moment is asked again, and has it once', async (t) => {
+  const where = { data: await temporaryFolder(t), port: await lastingPort() };
+  const first = await startServer(t, where);
+  const bob = await connect(first.url, { name: 'bob' });
+  t.teardown(() => bob.close());
+  await first.stop();
+  const refused = createServer((_request, response) => response.writeHead(503, { 'retry-after': '0' }).end());
+  refused.listen(where.port, '127.0.0.1');
+  await once(refused, 'listening');
+  const asked = once(refused, 'request');
+  const sending = run(['send', '1', 'through', '--url', first.url]);
+  await asked;
+  refused.close();
+  refused.closeAllConnections();
+  await once(refused, 'close');
+  await startServer(t, where);
+  t.match(await sending, { code: 0, stdout: /^Message 1 / });
+  for await (const { id, text } of bob.messages()) {
+    t.same([id, text], ['1', 'through']);
+    break;
+  }
 });
