@@ -12,6 +12,8 @@ const STREAMS = 5_000;
 /** So many connects, or sends, at a time: all at once would measure the queue of the kernel. */
 const AT_A_TIME = 100;
 const ROUNDS = 2;
+/** In milliseconds; less than the test may take. */
+const PATIENCE = 60_000;
 const MIB = 1024 * 1024;
 
 /**
@@ -39,9 +41,15 @@ void t.test(`${STREAMS} streams at once, each with its own messages, and no memo
   const after: number[] = [];
   for (let round = 1; round <= ROUNDS; round++) {
     await playRound(t, server, round, before);
-    await until(async () => (await metrics(server)).get('interchat_clients{status="away"}') === 0);
+    await until('no client is away', async () => {
+      const away = (await metrics(server)).get('interchat_clients{status="away"}');
+      return away === 0 || `${away} are`;
+    });
     const limit = round === 1 ? before.heap + STAYS : Math.min(...after) + GROWS;
-    await until(async () => (await collected(server)).heap <= limit);
+    await until(`no more than ${mib(limit)} of heap are used`, async () => {
+      const { heap } = await collected(server);
+      return heap <= limit || `${mib(heap)} are`;
+    });
     const left = await collected(server);
     after.push(left.heap);
     t.pass(`round ${round}: all is given back but ${mib(left.heap - before.heap)} of heap`);
@@ -146,8 +154,11 @@ async function collected(server: ServerProcess): Promise<Memory> {
     return found?.[1] ?? 0;
   };
   const had = await collections();
-  server.process.kill('SIGUSR2');
-  await until(async () => (await collections()) > had);
+  await until('garbage is collected', async () => {
+    // Each time, as a collection is now and then not counted: node may lose what it has to say of one.
+    server.process.kill('SIGUSR2');
+    return (await collections()) > had || 'it is not';
+  });
   const now = await metrics(server);
   return {
     heap: now.get('nodejs_heap_size_used_bytes') ?? Infinity,
@@ -190,9 +201,13 @@ async function inParallel<Result>(count: number, work: (n: number) => Promise<Re
   return results;
 }
 
-/** Asks until it is so. That it never is, is for the time limit of the test to tell. */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 50));
+/** Asks until it is so, and says how it is if that takes too long. */
+async function until(what: string, condition: () => Promise<true | string>): Promise<void> {
+  const began = performance.now();
+  for (let so = await condition(); so !== true; so = await condition()) {
+    if (performance.now() - began > PATIENCE) throw new Error(`waited until ${what}, but ${so}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 /** How many files one process may have open here; node raises its own limit, and so its children's, as far as it may. */
