@@ -1,0 +1,31 @@
+import { type Extent, measure, openStreams, pause, type Readers, type Scenario, shares } from './scenario.js';
+import { settled } from './live.js';
+
+/** Streams that only are there. */
+export function idle(extent: Extent): Scenario {
+  const streams = Math.ceil(10_000 / extent.divisor);
+  return {
+    name: 'idle 10000',
+    lead: 'KiB/stream',
+    async run(server) {
+      // What the first streams bring once is not the price of a stream.
+      const first = await openStreams(server, Math.ceil(streams / 100), 'addressed');
+      first.leave();
+      await pause(extent.warmUp);
+      const before = await server.usage();
+      let readers: Readers | undefined;
+      const span = await measure(server, async () => (readers = await openStreams(server, streams, 'addressed')));
+      await settled();
+      await pause(extent.measure);
+      const after = await server.usage();
+      readers?.assertOpen();
+      readers?.leave();
+      return {
+        'KiB/stream': (after.memory - before.memory) / streams / 1024,
+        'connects/s': streams / span.seconds,
+        'CPU µs/connect': (span.serverCpu * 1e6) / streams,
+        ...shares(span),
+      };
+    },
+  };
+}
