@@ -204,7 +204,7 @@ void t.test('a client may have 16 streams, each gets everything, and one more is
 void t.test(
   'away when the last stream closes, gone after the grace time; back in between it is the same client',
   async (t) => {
-    const server = await serve(t, { grace: 0.3 });
+    const server = await serve(t, { grace: 3 });
     const watcher = await enter(t, server, '?name=watcher');
     t.ok(watcher);
     const { stream, token, cursor } = await enter(t, server);
