@@ -137,7 +137,7 @@ export class EventStream implements Stream {
     this.#push(this.options.format.event('bye', JSON.stringify({ reason }), { retry }));
     this.flush();
     this.#end(reason);
-    this.out.end();
+    this.out.end(() => this.out.destroy());
     const linger = setTimeout(() => this.out.destroy(), LINGER);
     this.out.once('close', () => clearTimeout(linger));
   }

@@ -87,15 +87,15 @@ export class Writer {
     this.assertWritable();
     return new Promise((resolve, reject) => {
       this.#queue.push({ work, resolve, reject });
-      // A microtask later, so that all works of this turn are in the first commit already.
-      this.#running ??= Promise.resolve().then(() => this.#run());
+      // At the end of this turn of the loop, so that all that came in with it is in the first commit already.
+      this.#running ??= endOfTurn().then(() => this.#run());
     });
   }
 
   /** Resolves when all that was asked for is committed or refused. */
   async close(): Promise<void> {
     // What was asked for in this turn has looked whether the store can be read, and is in the queue then.
-    await new Promise((resolve) => setImmediate(resolve));
+    await endOfTurn();
     this.#closed = true;
     this.#closing.abort();
     await this.#running;
@@ -185,6 +185,10 @@ interface Queued {
   readonly work: Work;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
+}
+
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Resolves after so many milliseconds, or as soon as the signal is given. Keeps no process alive. */

@@ -152,7 +152,9 @@ function openStream(
   of: Identity,
 ) {
   writeHead(reply, format);
-  return new EventStream(reply.raw, {
+  // Past the response there is nothing to be done to the bytes any more. It has no socket yet where an answer to an earlier
+  // request on the connection is still under way.
+  return new EventStream(reply.raw.socket ?? reply.raw, {
     format,
     cursorSuffix: hub.credentials.cursorSuffix(of.index),
     slowLimit: settings.slowLimit,
