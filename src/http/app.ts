@@ -1,6 +1,5 @@
 import accepts from '@fastify/accepts';
 import cors from '@fastify/cors';
-import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import { fastify, type FastifyBaseLogger, LogController } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
@@ -16,6 +15,7 @@ import { collectMethods, completeMethods, methodNotAllowed } from './methods.js'
 import type { Metrics } from './metrics.js';
 import { HttpProblem, notFound, pathOf, sendProblem, toHttpProblem } from './problem.js';
 import { addRoutes } from './routes/index.js';
+import { registerSecurityHeaders } from './security-headers.js';
 import type { UnderWay } from './under-way.js';
 import { validatorCompiler } from './validation.js';
 
@@ -52,12 +52,14 @@ export async function buildApp({ hub, settings, metrics, underWay, logger }: App
   // Answers are made by this code alone and checked against their schemas in its tests, not again for each request.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
   registerErrors(app, settings);
-  app.addHook('onResponse', async (request, reply) => {
+  // Hooks that have nothing to wait for call back instead of returning promises: each promise is a turn of the microtasks.
+  app.addHook('onResponse', (request, reply, done) => {
     metrics.answered(request.method, request.routeOptions.url ?? 'none', reply.statusCode);
     request.log.debug(
       { method: request.method, path: pathOf(request.raw.url), status: reply.statusCode, ms: reply.elapsedTime },
       'answered',
     );
+    done();
   });
 
   await registerSafety(app, settings);
@@ -111,18 +113,5 @@ async function registerSafety(app: App, { corsOrigins, rateLimit: perSecond }: H
       strictPreflight: false,
     });
   }
-  await app.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: {
-        'default-src': ["'none'"],
-        'frame-ancestors': ["'none'"],
-        'base-uri': ["'none'"],
-        'form-action': ["'none'"],
-      },
-    },
-    // For whoever ends TLS in front of it to say: here nobody knows whether there is any.
-    strictTransportSecurity: false,
-    crossOriginResourcePolicy: { policy: corsOrigins.length > 0 ? 'cross-origin' : 'same-origin' },
-  });
+  registerSecurityHeaders(app, { crossOrigin: corsOrigins.length > 0 });
 }

@@ -46,11 +46,12 @@ export function registerBodies(app: FastifyInstance): void {
   app.addContentTypeParser('*', async (request: FastifyRequest) => {
     throw unsupportedMediaType(mediaType(request), accepted(request));
   });
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const encoding = request.headers['content-encoding'];
     if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
       throw unsupportedMediaType('a body that is compressed', 'it as it is');
     }
+    done();
   });
 }
 

@@ -18,7 +18,7 @@ export function registerBrowserSafety(app: FastifyInstance, corsOrigins: readonl
   const hosts = new Set(corsOrigins.map((origin) => new URL(origin).host));
   const machine = hostname().toLowerCase();
 
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const { origin, host } = request.headers;
     // RFC 9112, section 3.2. HTTP/1.0 needs none, and browsers do not speak it.
     if (host === undefined && request.raw.httpVersion !== '1.0') {
@@ -40,8 +40,11 @@ export function registerBrowserSafety(app: FastifyInstance, corsOrigins: readonl
         'This Host does not name the machine the server runs on. A name it is to be reached by can be allowed: --cors-origins.',
       );
     }
+    done();
   });
 }
+
+const PLAIN_LOOPBACK = /^(?:localhost|127\.0\.0\.1)(?::\d{1,5})?$/;
 
 function isOwn(origin: string, host: string | undefined): boolean {
   if (!URL.canParse(origin)) return false;
@@ -52,6 +55,8 @@ function isOwn(origin: string, host: string | undefined): boolean {
 function namesThisMachine(request: FastifyRequest, machine: string): boolean {
   const { host } = request.headers;
   if (host === undefined || host === '') return true;
+  // What nearly all say, without the work of taking it apart.
+  if (PLAIN_LOOPBACK.test(host)) return true;
   if (!URL.canParse(`http://${host}`)) return false;
   const name = new URL(`http://${host}`).hostname;
   return name === 'localhost' || name.endsWith('.localhost') || name === machine || isLoopback(name);
