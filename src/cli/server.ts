@@ -46,11 +46,8 @@ export async function startServer(config: Config, logger: Logger = pino({ level:
     const underWay = new UnderWay();
     const app = await buildApp({ hub, settings: config, metrics, underWay, logger });
     try {
-      await app.listen({
-        host: config.host,
-        port: config.port,
-        listenTextResolver: (address) => `listening at ${address}`,
-      });
+      const address = await app.listen({ host: config.host, port: config.port });
+      logger.info(`listening at ${address}`);
     } catch (error) {
       hub.close();
       await app.close();

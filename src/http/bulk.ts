@@ -58,7 +58,7 @@ export class Bulk {
       // What is left unread would otherwise be taken for the next request.
       if (!raw.complete) out.once('finish', () => raw.destroy());
     } catch (error) {
-      if (!raw.destroyed && !out.destroyed) this.request.log.error({ err: error }, 'bulk sending broke off');
+      if (!raw.destroyed && !out.destroyed) this.context.logger.error({ err: error }, 'bulk sending broke off');
       out.destroy();
     } finally {
       clearInterval(looking);
@@ -142,7 +142,8 @@ export class Bulk {
 
   #problemJson(error: Error, line: number): string {
     const problem = toHttpProblem(error, this.context.settings.maxBody);
-    if (!(error instanceof HubError) && problem.status >= 500) this.request.log.error({ err: error }, problem.message);
+    if (!(error instanceof HubError) && problem.status >= 500)
+      this.context.logger.error({ err: error }, problem.message);
     return `${JSON.stringify({ ...problemBody(problem, '/messages'), line })}\n`;
   }
 

@@ -1,8 +1,10 @@
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Logger } from 'pino';
 import type { Hub } from '../hub/hub.js';
 import type { Heartbeat } from '../stream/heartbeat.js';
+import type { Waves } from '../stream/waves.js';
 import type { Metrics } from './metrics.js';
 
 /** The settings that concern HTTP; see src/config.ts for their meaning. */
@@ -20,7 +22,9 @@ export interface Context {
   readonly hub: Hub;
   readonly metrics: Metrics;
   readonly heartbeat: Heartbeat;
+  readonly waves: Waves;
   readonly settings: HttpSettings;
+  readonly logger: Logger;
 }
 
 /** The app as routes see it: what their schemas validate, their handlers get typed. */

@@ -7,26 +7,30 @@ const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 /** What the server counts, for Prometheus. Nothing here is labelled by client: there may be a hundred thousand. */
 export class Metrics implements StreamObserver {
   readonly registry = new Registry();
-  readonly #accepted: Counter;
-  readonly #deliveries: Counter;
   readonly #deliverySeconds: Histogram;
   readonly #closes: Counter<'reason'>;
   readonly #appendSeconds: Histogram;
-  readonly #requests: Counter<'method' | 'route' | 'status'>;
+  #accepted = 0;
+  #deliveries = 0;
+  /** How many requests were answered, by route, then by method and status. */
+  readonly #requests = new Map<string, Map<string, Answered>>();
 
   constructor() {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
-    this.#accepted = new Counter({
-      name: 'interchat_messages_accepted_total',
-      help: 'Messages acknowledged to their senders.',
+    // What is counted with every message or request is a number here, and told when somebody asks.
+    counter(
       registers,
-    });
-    this.#deliveries = new Counter({
-      name: 'interchat_deliveries_total',
-      help: 'Messages handed to the sockets of streams.',
+      'interchat_messages_accepted_total',
+      'Messages acknowledged to their senders.',
+      () => this.#accepted,
+    );
+    counter(
       registers,
-    });
+      'interchat_deliveries_total',
+      'Messages handed to the sockets of streams.',
+      () => this.#deliveries,
+    );
     this.#deliverySeconds = new Histogram({
       name: 'interchat_delivery_seconds',
       help: 'From the commit of a message to the write that delivers it, per write to a stream.',
@@ -45,11 +49,16 @@ export class Metrics implements StreamObserver {
       buckets: SECONDS,
       registers,
     });
-    this.#requests = new Counter({
+    const requests = () => [...this.#requests.values()].flatMap((one) => [...one.values()]);
+    new Counter({
       name: 'interchat_http_requests_total',
       help: 'Requests answered.',
       labelNames: ['method', 'route', 'status'],
       registers,
+      collect() {
+        this.reset();
+        for (const { count, ...labels } of requests()) this.inc(labels, count);
+      },
     });
   }
 
@@ -86,11 +95,11 @@ export class Metrics implements StreamObserver {
   }
 
   accepted(count: number): void {
-    this.#accepted.inc(count);
+    this.#accepted += count;
   }
 
   delivered(count: number, seconds: number | null): void {
-    this.#deliveries.inc(count);
+    this.#deliveries += count;
     if (seconds !== null) this.#deliverySeconds.observe(seconds);
   }
 
@@ -103,6 +112,31 @@ export class Metrics implements StreamObserver {
   }
 
   answered(method: string, route: string, status: number): void {
-    this.#requests.inc({ method, route, status });
+    let answers = this.#requests.get(route);
+    if (!answers) this.#requests.set(route, (answers = new Map<string, Answered>()));
+    const key = `${method} ${status}`;
+    const answered = answers.get(key);
+    if (answered) answered.count++;
+    else answers.set(key, { method, route, status, count: 1 });
   }
+}
+
+interface Answered {
+  readonly method: string;
+  readonly route: string;
+  readonly status: number;
+  count: number;
+}
+
+/** A counter that is asked for its value when somebody looks. */
+function counter(registers: Registry[], name: string, help: string, value: () => number): void {
+  new Counter({
+    name,
+    help,
+    registers,
+    collect() {
+      this.reset();
+      this.inc(value());
+    },
+  });
 }

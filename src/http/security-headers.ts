@@ -28,6 +28,14 @@ export function registerSecurityHeaders(
     },
     // For whoever ends TLS in front of it to say: here nobody knows whether there is any.
     strictTransportSecurity: false,
+    // What is left in place for browsers of old, or says something of documents alone: nothing here is a page but the docs.
+    originAgentCluster: false,
+    xDnsPrefetchControl: false,
+    xDownloadOptions: false,
+    xFrameOptions: false,
+    xPermittedCrossDomainPolicies: false,
+    xXssProtection: false,
+    crossOriginOpenerPolicy: false,
     crossOriginResourcePolicy: { policy: crossOrigin ? 'cross-origin' : 'same-origin' },
   });
   apply({} as never, recorder as unknown as ServerResponse, (error) => {

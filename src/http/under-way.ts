@@ -1,16 +1,25 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 /** The requests that have begun and not ended: what a server that stops has to wait for. An open stream is one of them. */
 export class UnderWay {
   #count = 0;
   #waiting: (() => void)[] = [];
 
-  /** To be called before anything else that hooks into requests. */
-  register(app: FastifyInstance): void {
-    app.addHook('onRequest', (_request, reply, done) => {
+  /**
+   * To be called before anything else that hooks into requests.
+   * @param ended told of each when it has ended, whether it was answered or broke off
+   */
+  register(
+    app: FastifyInstance,
+    ended: (request: FastifyRequest, reply: FastifyReply, milliseconds: number) => void,
+  ): void {
+    app.addHook('onRequest', (request, reply, done) => {
       this.#count++;
-      // Comes once for each, whether it was answered or broke off.
-      reply.raw.once('close', () => this.#ended());
+      const began = performance.now();
+      reply.raw.once('close', () => {
+        this.#ended();
+        ended(request, reply, performance.now() - began);
+      });
       done();
     });
   }

@@ -7,6 +7,7 @@ import type { Address } from '../hub/topics.js';
 import type { Format } from './format.js';
 import type { Heartbeat } from './heartbeat.js';
 import { readStateJson } from './json.js';
+import type { Waves } from './waves.js';
 
 /** What streams tell to whoever counts. */
 export interface StreamObserver {
@@ -22,6 +23,7 @@ export interface EventStreamOptions {
   /** A stream that has more bytes than this waiting is cut off. */
   readonly slowLimit: number;
   readonly heartbeat: Heartbeat;
+  readonly waves: Waves;
   readonly observer: StreamObserver;
   /** Told why the stream was broken off in its midst. Whoever is at the other end will come back with its cursor. */
   readonly onBroken: (error: unknown) => void;
@@ -142,7 +144,7 @@ export class EventStream implements Stream {
     this.out.once('close', () => clearTimeout(linger));
   }
 
-  /** Writes what is queued. Called once a turn for every stream that has something. */
+  /** Writes what is queued, in one piece. */
   flush(): void {
     if (this.#queue.length === 0) return;
     const bytes = this.#queue.length === 1 ? (this.#queue[0] as Buffer) : Buffer.concat(this.#queue, this.#queued);
@@ -159,7 +161,7 @@ export class EventStream implements Stream {
 
   #push(bytes: Buffer): void {
     if (this.#closed) return;
-    if (this.#queue.length === 0) flushThisTurn(this);
+    if (this.#queue.length === 0) this.options.waves.add(this);
     this.#queue.push(bytes);
     this.#queued += bytes.length;
   }
@@ -176,20 +178,6 @@ export class EventStream implements Stream {
     this.#leaveHeartbeat();
     this.options.observer.closed(reason);
   }
-}
-
-let unflushed: EventStream[] = [];
-
-/** One microtask for all streams that get something in this turn, however many events that is for each. */
-function flushThisTurn(stream: EventStream): void {
-  if (unflushed.length === 0) queueMicrotask(flushAll);
-  unflushed.push(stream);
-}
-
-function flushAll(): void {
-  const streams = unflushed;
-  unflushed = [];
-  for (const stream of streams) stream.flush();
 }
 
 /** At random, so that thousands do not return at once. */

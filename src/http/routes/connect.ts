@@ -1,4 +1,4 @@
-import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { ClientInfo } from '../../hub/clients.js';
 import type { Claim, Identity } from '../../hub/hub.js';
@@ -93,7 +93,7 @@ export function connect(app: App, context: Context): void {
       if (hub.draining) return turnAway(reply, format);
       const { identity, welcome } = await admit(context, request, request.query);
       const open = (client: ClientInfo) => {
-        const stream = openStream(context, request.log, reply, format, identity);
+        const stream = openStream(context, reply, format, identity);
         stream.welcome(welcome(client));
         return stream;
       };
@@ -102,7 +102,7 @@ export function connect(app: App, context: Context): void {
       } catch (error) {
         if (!reply.raw.headersSent) throw error;
         // The log cannot be read on. Whoever is at the other end will come back with its cursor.
-        request.log.error({ err: error, client: identity.index }, 'stream broken off');
+        context.logger.error({ err: error, client: identity.index }, 'stream broken off');
         reply.raw.destroy();
       }
       return reply;
@@ -145,8 +145,7 @@ function claimOf(request: FastifyRequest, query: Query): Claim {
 
 /** Answers with the head of a stream. What follows has no length and no chunks: it ends with the connection. */
 function openStream(
-  { hub, metrics, heartbeat, settings }: Context,
-  log: FastifyBaseLogger,
+  { hub, metrics, heartbeat, waves, settings, logger }: Context,
   reply: FastifyReply,
   format: Format,
   of: Identity,
@@ -159,8 +158,9 @@ function openStream(
     cursorSuffix: hub.credentials.cursorSuffix(of.index),
     slowLimit: settings.slowLimit,
     heartbeat,
+    waves,
     observer: metrics,
-    onBroken: (error) => log.error({ err: error, client: of.index }, 'stream broken off'),
+    onBroken: (error) => logger.error({ err: error, client: of.index }, 'stream broken off'),
   });
 }
 
