@@ -5,10 +5,10 @@ export interface Flushable {
 }
 
 /** For how many times as long as a wave took, nothing is written to streams after it. */
-const REST = Number(process.env['REST'] ?? 2);
+const REST = 4;
 
 /** No rest is longer, in milliseconds: it is by so much that a message may be late. */
-const LONGEST_REST = Number(process.env['LREST'] ?? 4);
+const LONGEST_REST = 5;
 
 /** Rests that are shorter are none: timers know no less. */
 const SHORTEST_REST = 0.25;

@@ -23,6 +23,9 @@ export interface Recovering {
 /** The most that is put into one commit, so that filling it does not keep the event loop from others. */
 const COMMIT_WEIGHT = 5_000;
 
+/** Milliseconds for which a commit waits for more that it could take along, at the most. */
+const LONGEST_GATHERING = 3;
+
 const PROBE_EVERY = 1_000;
 
 /** Bytes by which the file must be able to grow, for more than one small write to succeed. */
@@ -87,8 +90,7 @@ export class Writer {
     this.assertWritable();
     return new Promise((resolve, reject) => {
       this.#queue.push({ work, resolve, reject });
-      // At the end of this turn of the loop, so that all that came in with it is in the first commit already.
-      this.#running ??= endOfTurn().then(() => this.#run());
+      this.#running ??= this.#run();
     });
   }
 
@@ -104,6 +106,7 @@ export class Writer {
 
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
+      await this.#gather();
       const batch = this.#take();
       try {
         const growth = batch.reduce((sum, { work }) => sum + work.growth, 0);
@@ -118,6 +121,19 @@ export class Writer {
       for (const { resolve } of batch) resolve();
     }
     this.#running = undefined;
+  }
+
+  /**
+   * Waits for what comes in with this turn of the loop, and with the next ones as long as each brings more: a commit costs
+   * as much as a dozen requests, so it is worth having one for many. Who sends alone waits for a turn that brings nothing.
+   */
+  async #gather(): Promise<void> {
+    const until = performance.now() + LONGEST_GATHERING;
+    for (let weight = -1, before = -2; weight > before && weight < COMMIT_WEIGHT && performance.now() < until;) {
+      await endOfTurn();
+      before = weight;
+      weight = this.#queue.reduce((sum, { work }) => sum + work.weight, 0);
+    }
   }
 
   #take(): Queued[] {
