@@ -104,10 +104,10 @@ export class Bulk {
       if (!isUtf8(bytes)) throw new HttpProblem('invalid-request', 'This line is not valid UTF-8. Send it in UTF-8.');
       const result = BulkLine.safeParse(parseJson(bytes.toString(), 'line'));
       if (!result.success) throw invalid('line', result.error.issues);
-      // A space cannot be part of a key that somebody chose.
-      const numbered = this.idempotencyKey === undefined ? undefined : `${this.idempotencyKey} ${number}`;
       const outgoing = result.data as Outgoing;
-      return { outgoing: { ...outgoing, idempotencyKey: outgoing.idempotencyKey ?? numbered } };
+      if (this.idempotencyKey === undefined || outgoing.idempotencyKey !== undefined) return { outgoing };
+      // A space cannot be part of a key that somebody chose.
+      return { outgoing: { ...outgoing, idempotencyKey: `${this.idempotencyKey} ${number}` } };
     } catch (error) {
       if (error instanceof HttpProblem) return { problem: error };
       throw error;
@@ -116,7 +116,8 @@ export class Bulk {
 
   /** Resolves when they are in line; what is given back, when each is stored or refused. */
   async #send(accepted: readonly Accepted[]): Promise<() => Promise<(Sent | Error)[]>> {
-    const batch = accepted.flatMap((one) => ('outgoing' in one ? [one.outgoing] : []));
+    const batch: Outgoing[] = [];
+    for (const one of accepted) if ('outgoing' in one) batch.push(one.outgoing);
     const { outcomes } = await this.context.hub.sending.sendAll(this.from, batch);
     return async () => {
       const sent = await outcomes;

@@ -35,17 +35,31 @@ const LINE_SEPARATORS = /[\u0085\u2028\u2029]/g;
  * in it, so it fits on one line of any stream.
  * @throws InvalidRequest when `data` is something JSON cannot carry
  */
-export function encodeEnvelope(envelope: Envelope): string {
-  if (envelope.data !== undefined) assertJson(envelope.data);
-  const json = JSON.stringify({
-    from: envelope.from,
-    to: envelope.to,
-    text: envelope.text,
-    data: envelope.data,
-    sentAt: new Date(envelope.sentAt).toISOString(),
-    expiresAt: envelope.expiresAt === undefined ? undefined : new Date(envelope.expiresAt).toISOString(),
-  });
-  return json.replace(LINE_SEPARATORS, escape);
+export function encodeEnvelope({ from, to, text, data, sentAt, expiresAt }: Envelope): string {
+  if (data !== undefined) assertJson(data);
+  // Put together by hand, as it is done for each message: with JSON.stringify of the whole it takes more than twice as long.
+  let json = `{"from":${from === null ? 'null' : encode(from)},"to":${encodeAddress(to)}`;
+  if (text !== undefined) json += `,"text":${encode(text)}`;
+  if (data !== undefined) json += `,"data":${encode(data)}`;
+  json += `,"sentAt":"${isoTime(sentAt)}"`;
+  if (expiresAt !== undefined) json += `,"expiresAt":"${new Date(expiresAt).toISOString()}"`;
+  return `${json}}`;
+}
+
+function encode(value: unknown): string {
+  return JSON.stringify(value).replace(LINE_SEPARATORS, escape);
+}
+
+function encodeAddress(to: Address): string {
+  return 'client' in to ? `{"client":${to.client}}` : encode(to);
+}
+
+let lastTime = { milliseconds: NaN, text: '' };
+
+/** RFC 3339, in UTC. Many messages are sent in one millisecond. */
+function isoTime(milliseconds: number): string {
+  if (milliseconds !== lastTime.milliseconds) lastTime = { milliseconds, text: new Date(milliseconds).toISOString() };
+  return lastTime.text;
 }
 
 /** The message as JSON text: the id put in front of what the log keeps. `null` where it was never stored. */
