@@ -93,8 +93,13 @@ export function connect(app: App, context: Context): void {
       if (hub.draining) return turnAway(reply, format);
       const { identity, welcome } = await admit(context, request, request.query);
       const open = (client: ClientInfo) => {
+        // The head and the welcome in one write.
+        const { socket } = reply.raw;
+        socket?.cork();
         const stream = openStream(context, reply, format, identity);
         stream.welcome(welcome(client));
+        stream.flush();
+        socket?.uncork();
         return stream;
       };
       try {
