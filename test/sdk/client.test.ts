@@ -223,7 +223,10 @@ void t.test('rooms, everyone, presence and read marks', async (t) => {
   const alice = await connected(t, url, { name: 'alice', rooms: ['lobby'], presence: true });
   const told: string[] = [];
   alice.on('presence', ({ change, client, room }) => told.push([change, client.index, room ?? ''].join(' ').trim()));
-  const left = new Promise<void>((resolve) => alice.on('presence', ({ change }) => change === 'left' && resolve()));
+  const changed = (to: string) =>
+    new Promise<void>((resolve) => alice.on('presence', ({ change }) => change === to && resolve()));
+  const joined = changed('joined');
+  const left = changed('left');
   const bob = await connected(t, url, { name: 'bob' });
   t.same(alice.welcome.client.rooms, ['lobby']);
   t.match(await bob.enter('lobby'), { name: 'lobby', members: 2, online: 2 });
@@ -243,6 +246,8 @@ void t.test('rooms, everyone, presence and read marks', async (t) => {
   t.match(state, { mailbox: '3', everyone: null, unread: { mailbox: 0, everyone: 1, rooms: { lobby: 0 } } });
   t.same(await read, state);
   t.same(await alice.readState(), state);
+  // Of somebody who comes and goes before there was time to tell, nothing is told.
+  await joined;
   await bob.exit('lobby');
   await bob.leave();
   await left;
