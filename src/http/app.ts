@@ -1,7 +1,7 @@
 import accepts from '@fastify/accepts';
 import cors from '@fastify/cors';
 import rateLimit from '@fastify/rate-limit';
-import { fastify, type FastifyReply, type FastifyRequest } from 'fastify';
+import { fastify } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { type Logger, pino } from 'pino';
 import type { Hub } from '../hub/hub.js';
@@ -47,10 +47,11 @@ export async function buildApp({ hub, settings, metrics, underWay, logger = sile
     },
   }).withTypeProvider<ZodTypeProvider>();
   const tellsAnswers = logger.isLevelEnabled('debug');
-  underWay.register(app, (request, reply, ms) => {
-    if (!reply.raw.headersSent) return;
-    metrics.answered(request.method, request.routeOptions.url ?? 'none', reply.raw.statusCode);
-    if (tellsAnswers) logger.debug(answerOf(request, reply, ms), 'answered');
+  underWay.register(app, ({ method, route, response, milliseconds: ms }) => {
+    if (!response.headersSent) return;
+    const { statusCode: status, req } = response;
+    metrics.answered(method, route ?? 'none', status);
+    if (tellsAnswers) logger.debug({ method, path: pathOf(req.url), status, ms }, 'answered');
   });
   registerTimeouts(app);
   const context: Context = {
@@ -79,10 +80,6 @@ export async function buildApp({ hub, settings, metrics, underWay, logger = sile
   await registerDocs(app);
   completeMethods(app, methods);
   return app;
-}
-
-function answerOf({ id, method, raw }: FastifyRequest, { raw: { statusCode } }: FastifyReply, ms: number) {
-  return { reqId: id, method, path: pathOf(raw.url), status: statusCode, ms };
 }
 
 function registerErrors(app: App, { maxBody }: HttpSettings, logger: Logger): void {

@@ -6,6 +6,11 @@ import { notAcceptable } from './problem.js';
  * @throws HttpProblem 406 when it takes none of them
  */
 export function negotiate<Type extends string>(request: FastifyRequest, offered: readonly Type[]): Type {
+  const { accept } = request.headers;
+  // What nearly everybody sends needs no parsing.
+  const exactly =
+    offered.find((one) => one === accept) ?? (accept === undefined || accept === '*/*' ? offered[0] : undefined);
+  if (exactly !== undefined) return exactly;
   const chosen = request.accepts().type([...offered]);
   const type = Array.isArray(chosen) ? chosen[0] : chosen;
   const found = offered.find((one) => one === type);

@@ -1,4 +1,14 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ServerResponse } from 'node:http';
+import type { FastifyInstance } from 'fastify';
+
+/** A request that has ended. */
+export interface Ended {
+  readonly method: string;
+  /** The pattern of its path; undefined where no route has it. */
+  readonly route: string | undefined;
+  readonly response: ServerResponse;
+  readonly milliseconds: number;
+}
 
 /** The requests that have begun and not ended: what a server that stops has to wait for. An open stream is one of them. */
 export class UnderWay {
@@ -9,18 +19,20 @@ export class UnderWay {
    * To be called before anything else that hooks into requests.
    * @param ended told of each when it has ended, whether it was answered or broke off
    */
-  register(
-    app: FastifyInstance,
-    ended: (request: FastifyRequest, reply: FastifyReply, milliseconds: number) => void,
-  ): void {
-    app.addHook('onRequest', (request, reply, done) => {
+  register(app: FastifyInstance, ended: (request: Ended) => void): void {
+    app.addHook('onRequest', ({ method, routeOptions }, { raw }, done) => {
       this.#count++;
-      const began = performance.now();
-      reply.raw.once('close', () => {
-        this.#ended();
-        ended(request, reply, performance.now() - began);
-      });
+      this.#follow(raw, method, routeOptions.url, ended);
       done();
+    });
+  }
+
+  /** Apart, so that what waits for the end, which for a stream is far away, holds on to no more than it needs. */
+  #follow(response: ServerResponse, method: string, route: string | undefined, ended: (request: Ended) => void): void {
+    const began = performance.now();
+    response.on('close', () => {
+      this.#ended();
+      ended({ method, route, response, milliseconds: performance.now() - began });
     });
   }
 

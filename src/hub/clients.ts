@@ -540,8 +540,8 @@ function readRecord(value: Json): Fields {
   const none = membershipsSince(since ?? (0 as Seq));
   const memberships = {
     ...none,
-    rooms: new Map(rooms),
-    past: past ?? none.past,
+    rooms: rooms && rooms.length > 0 ? new Map(rooms) : none.rooms,
+    past: past && past.length > 0 ? past : none.past,
     forgotten: forgotten ?? none.forgotten,
   };
   return { name, connectedAt, lastSeenAt, memberships };

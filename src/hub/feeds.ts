@@ -18,11 +18,39 @@ export class Delivery {
   ) {}
 }
 
-export type DeliveryListener = (delivery: Delivery) => void;
+export interface FeedListener {
+  take(delivery: Delivery): void;
+}
 
-interface Feed {
-  readonly listeners: Set<DeliveryListener>;
+/** Who reads one topic. Most topics are mailboxes and have one reader, who is kept without a Set of its own. */
+class Feed {
+  #first: FeedListener | undefined;
+  #others: Set<FeedListener> | undefined;
   readonly following: Promise<Unfollow>;
+
+  constructor(log: Log, topic: Topic) {
+    this.following = log.follow(topic, (entry) => this.#tell(entry));
+  }
+
+  get isEmpty(): boolean {
+    return !this.#first && !this.#others?.size;
+  }
+
+  add(listener: FeedListener): void {
+    if (this.#first) (this.#others ??= new Set()).add(listener);
+    else this.#first = listener;
+  }
+
+  delete(listener: FeedListener): void {
+    if (this.#first === listener) this.#first = undefined;
+    else this.#others?.delete(listener);
+  }
+
+  #tell(entry: Entry | Relayed): void {
+    const delivery = new Delivery(entry.seq, entry.body, performance.now());
+    this.#first?.take(delivery);
+    if (this.#others) for (const listener of this.#others) listener.take(delivery);
+  }
 }
 
 /** The topics that somebody here reads live: each followed once, whatever the number of its readers. */
@@ -32,37 +60,27 @@ export class Feeds {
   constructor(private readonly log: Log) {}
 
   /** From the moment this resolves the listener gets everything committed or relayed to the topic; see {@link Log.follow}. */
-  async subscribe(topic: Topic, listener: DeliveryListener): Promise<Unfollow> {
+  async subscribe(topic: Topic, listener: FeedListener): Promise<void> {
     let feed = this.#feeds.get(topic);
-    if (!feed) {
-      const listeners = new Set<DeliveryListener>();
-      feed = { listeners, following: this.log.follow(topic, (entry) => deliver(entry, listeners)) };
-      this.#feeds.set(topic, feed);
-    }
-    const { listeners, following } = feed;
-    listeners.add(listener);
+    if (!feed) this.#feeds.set(topic, (feed = new Feed(this.log, topic)));
+    feed.add(listener);
     try {
-      await following;
+      await feed.following;
     } catch (error) {
-      this.#unsubscribe(topic, feed, listener);
+      this.unsubscribe(topic, listener);
       throw error;
     }
-    const subscribed = feed;
-    return () => this.#unsubscribe(topic, subscribed, listener);
   }
 
-  #unsubscribe(topic: Topic, feed: Feed, listener: DeliveryListener): void {
-    feed.listeners.delete(listener);
-    if (feed.listeners.size > 0 || this.#feeds.get(topic) !== feed) return;
+  /** It gets nothing of this topic any more. */
+  unsubscribe(topic: Topic, listener: FeedListener): void {
+    const feed = this.#feeds.get(topic);
+    feed?.delete(listener);
+    if (!feed?.isEmpty) return;
     this.#feeds.delete(topic);
     feed.following.then(
       (unfollow) => unfollow(),
       () => undefined,
     );
   }
-}
-
-function deliver(entry: Entry | Relayed, listeners: ReadonlySet<DeliveryListener>): void {
-  const delivery = new Delivery(entry.seq, entry.body, performance.now());
-  for (const listener of listeners) listener(delivery);
 }

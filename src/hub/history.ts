@@ -48,7 +48,8 @@ export async function readHistory(
     over = true;
     wake();
   };
-  const unsubscribe = await feeds.subscribe(topic, () => wake());
+  const listener = { take: () => wake() };
+  await feeds.subscribe(topic, listener);
   const timer = setTimeout(end, query.wait);
   signal.addEventListener('abort', end, { once: true });
   if (signal.aborted) end();
@@ -73,7 +74,7 @@ export async function readHistory(
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', end);
-    unsubscribe();
+    feeds.unsubscribe(topic, listener);
   }
 }
 

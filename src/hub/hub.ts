@@ -10,7 +10,7 @@ import { Presence, type PresenceWatcher } from './presence.js';
 import { type ReadMarks, ReadUpTo, type Unread } from './read-up-to.js';
 import type { RoomInfo } from './rooms.js';
 import { Sending } from './sending.js';
-import { type Sink, Subscription } from './subscription.js';
+import { type Sink, type Sources, Subscription } from './subscription.js';
 import { EVERYONE, mailboxOf, roomTopic } from './topics.js';
 
 /** Why a stream ends: the reason in its last event. */
@@ -22,6 +22,20 @@ export interface Stream extends Sink, PresenceWatcher {
   read(state: ReadState): void;
   /** Says goodbye and ends. Must not throw. */
   close(reason: CloseReason): void;
+  /** Its link is gone. Must not throw. */
+  gone(): void;
+}
+
+/** The link that a stream of a client has, from when it is asked for: see {@link Hub.openStream}. */
+export class Connection {
+  /** Nobody is at the other end any more. */
+  gone = false;
+  socket: number | undefined;
+  stream: Stream | undefined;
+  subscription: Subscription | undefined;
+  unwatch: (() => void) | undefined;
+
+  constructor(readonly index: ClientIndex) {}
 }
 
 export interface HubOptions {
@@ -76,11 +90,13 @@ export class Hub {
   readonly clients: Clients;
   readonly #engine: Engine;
   readonly #feeds: Feeds;
+  readonly #sources: Sources;
   readonly #presence: Presence;
   readonly #sending: Sending;
   #readUpTo!: ReadUpTo;
   #stop: () => void = () => undefined;
-  readonly #streams = new Map<ClientIndex, Map<Stream, Subscription>>();
+  /** Those that have been welcomed. A client has few, so they are looked through. */
+  readonly #connections = new Map<ClientIndex, readonly Connection[]>();
   /** What answers whoever waits for a message without a stream, by client; null where that does not matter. */
   readonly #waiting = new Map<ClientIndex | null, Set<() => void>>();
   #draining = false;
@@ -88,6 +104,7 @@ export class Hub {
     this.#engine = engine;
     this.#feeds = new Feeds(engine.log);
     this.clients = clients;
+    this.#sources = { log: engine.log, feeds: this.#feeds, scopes: clients };
     this.#sending = new Sending(engine.log, clients, options.now ?? Date.now);
     this.#presence = new Presence(
       () => clients.all(),
@@ -130,7 +147,7 @@ export class Hub {
   /** How many streams are open in this process. */
   get streams(): number {
     let streams = 0;
-    for (const open of this.#streams.values()) streams += open.size;
+    for (const open of this.#connections.values()) streams += open.length;
     return streams;
   }
 
@@ -238,37 +255,45 @@ export class Hub {
   }
 
   /**
-   * Opens a stream of this client: counts it, has it welcomed, then keeps it supplied until the signal says that it is gone.
-   * Resolves when all that was kept for it has been given to it.
+   * Opens a stream of this client: counts it, has it welcomed, then keeps it supplied until its link is gone, of which
+   * {@link disconnected} is to be told. Resolves when all that was kept for it has been given to it.
+   * @param connection a new one of this client
    * @param welcome makes the stream; called with its client as it then is
    * @throws NoSuchClient, ClientGone, TooManyStreams, EngineUnavailable
    */
   async openStream(
-    { index, position }: Identity,
+    position: Seq,
     presence: boolean,
-    signal: AbortSignal,
+    connection: Connection,
     welcome: (client: ClientInfo) => Stream,
   ): Promise<void> {
+    const { index } = connection;
     const socket = await this.clients.streamOpened(index);
-    const closed = () => this.clients.streamClosed(index, socket);
-    if (signal.aborted) return closed();
-    signal.addEventListener('abort', closed, { once: true });
+    if (connection.gone) return this.clients.streamClosed(index, socket);
+    connection.socket = socket;
     const client = await this.clients.get(index);
-    if (signal.aborted) return;
-    const stream = welcome(client);
+    if (connection.gone) return;
+    const stream = (connection.stream = welcome(client));
     if (this.draining) return stream.close('shutdown');
     if (!this.clients.isStaying(index)) return stream.close('left');
-    const scope = () => this.clients.scopeOf(index);
-    const subscription = new Subscription(this.#engine.log, this.#feeds, scope, stream, position);
-    this.#remember(index, stream, subscription);
-    const unwatch = presence ? this.#presence.watch(stream, index) : undefined;
-    const over = () => {
-      subscription.end();
-      this.#forget(index, stream);
-      unwatch?.();
-    };
-    signal.addEventListener('abort', over, { once: true });
-    await subscription.start();
+    connection.subscription = new Subscription(this.#sources, index, stream, position);
+    this.#connections.set(index, [...(this.#connections.get(index) ?? []), connection]);
+    if (presence) connection.unwatch = this.#presence.watch(stream, index);
+    await connection.subscription.start();
+  }
+
+  /** Nobody is at the other end of this link any more. */
+  disconnected(connection: Connection): void {
+    if (connection.gone) return;
+    connection.gone = true;
+    const { index, socket, stream, subscription, unwatch } = connection;
+    if (socket !== undefined) this.clients.streamClosed(index, socket);
+    subscription?.end();
+    unwatch?.();
+    stream?.gone();
+    const others = this.#connections.get(index)?.filter((other) => other !== connection) ?? [];
+    if (others.length > 0) this.#connections.set(index, others);
+    else this.#connections.delete(index);
   }
 
   /** Takes messages. */
@@ -405,7 +430,7 @@ export class Hub {
     if (this.draining) return;
     this.clients.suspend();
     this.#draining = true;
-    for (const index of [...this.#streams.keys()]) this.#closeStreams(index, 'shutdown');
+    for (const index of [...this.#connections.keys()]) this.#closeStreams(index, 'shutdown');
     for (const index of [...this.#waiting.keys()]) this.#answerWaiting(index);
   }
 
@@ -417,7 +442,7 @@ export class Hub {
   }
 
   #refresh(index: ClientIndex): void {
-    for (const subscription of this.#streams.get(index)?.values() ?? []) subscription.refresh();
+    for (const { subscription } of this.#connections.get(index) ?? []) subscription?.refresh();
   }
 
   async #left(index: ClientIndex): Promise<void> {
@@ -428,9 +453,9 @@ export class Hub {
   }
 
   async #tellRead(index: ClientIndex): Promise<void> {
-    if (!this.#streams.has(index)) return;
+    if (!this.#connections.has(index)) return;
     const state = await this.readState(index);
-    for (const stream of this.#streams.get(index)?.keys() ?? []) stream.read(state);
+    for (const { stream } of this.#connections.get(index) ?? []) stream?.read(state);
   }
 
   /** From where a client that its token proved wants to read. With no usable cursor: all that is kept, so nothing is missed. */
@@ -448,23 +473,12 @@ export class Hub {
     return Math.min(seq, await this.#engine.log.last()) as Seq;
   }
 
-  #remember(index: ClientIndex, stream: Stream, subscription: Subscription): void {
-    const streams = this.#streams.get(index);
-    if (streams) streams.set(stream, subscription);
-    else this.#streams.set(index, new Map([[stream, subscription]]));
-  }
-
-  #forget(index: ClientIndex, stream: Stream): void {
-    const streams = this.#streams.get(index);
-    if (streams?.delete(stream) && streams.size === 0) this.#streams.delete(index);
-  }
-
   #answerWaiting(index: ClientIndex | null): void {
     for (const end of [...(this.#waiting.get(index) ?? [])]) end();
   }
 
   #closeStreams(index: ClientIndex, reason: CloseReason): void {
-    for (const stream of [...(this.#streams.get(index)?.keys() ?? [])]) stream.close(reason);
+    for (const { stream } of this.#connections.get(index) ?? []) stream?.close(reason);
   }
 }
 

@@ -32,8 +32,12 @@ export interface Scope {
 /** Past memberships remembered of a client. */
 const MOST_PAST = 100;
 
+/** Shared, as most clients are in no room and have been in none. */
+const NO_ROOMS: ReadonlyMap<string, Seq> = new Map();
+const NO_PAST: readonly PastMembership[] = [];
+
 export function membershipsSince(since: Seq): Memberships {
-  return { since, rooms: new Map(), past: [], forgotten: 0 as Seq };
+  return { since, rooms: NO_ROOMS, past: NO_PAST, forgotten: 0 as Seq };
 }
 
 export function entered(memberships: Memberships, rooms: readonly string[], at: Seq): Memberships {

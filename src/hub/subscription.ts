@@ -1,5 +1,6 @@
-import type { Entry, Log, Seq, Topic, Unfollow } from '../engine/engine.js';
-import { Delivery, type Feeds } from './feeds.js';
+import type { Entry, Log, Seq, Topic } from '../engine/engine.js';
+import type { ClientIndex } from './client-index.js';
+import { Delivery, type FeedListener, type Feeds } from './feeds.js';
 import type { Scope, Window } from './memberships.js';
 import { type Address, addressOf } from './topics.js';
 
@@ -14,6 +15,14 @@ export interface Sink {
   broken(error: unknown): void;
 }
 
+/** Where subscriptions have it from. */
+export interface Sources {
+  readonly log: Log;
+  readonly feeds: Feeds;
+  /** What a client may read; asked again on {@link Subscription.refresh}. */
+  readonly scopes: { scopeOf(index: ClientIndex): Scope };
+}
+
 /** Entries read from the log at a time, of all topics: few, as a stream that takes nothing holds them in memory meanwhile. */
 const PAGE = 64;
 const LEAST_PAGE = 8;
@@ -23,21 +32,21 @@ const LEAST_PAGE = 8;
  * one order of the log, as fast as the sink takes it; then what is committed from moment to moment. It follows before it
  * reads, so nothing falls between the two, and tells the overlap by the place it has reached.
  */
-export class Subscription {
+export class Subscription implements FeedListener {
   #live = false;
   /** Something was committed, or there is something else to be read, since this round of reading began. */
   #more = false;
   #ended = false;
-  readonly #following = new Map<Topic, Unfollow>();
+  /** Few, so they are looked through. */
+  #following: Topic[] = [];
 
   /**
-   * @param scope what is to be read; asked again on {@link refresh}
+   * @param index whose scope is to be read
    * @param position where the sink has read up to
    */
   constructor(
-    private readonly log: Log,
-    private readonly feeds: Feeds,
-    private readonly scope: () => Scope,
+    private readonly sources: Sources,
+    private readonly index: ClientIndex,
     private readonly sink: Sink,
     private position: Seq,
   ) {}
@@ -47,7 +56,7 @@ export class Subscription {
    * @throws EngineUnavailable; then the subscription has ended
    */
   async start(): Promise<void> {
-    const { forgotten } = this.scope();
+    const { forgotten } = this.#scope();
     if (this.position < forgotten) this.sink.gap(this.position, null, null);
     try {
       await this.#catchUp();
@@ -71,11 +80,11 @@ export class Subscription {
 
   end(): void {
     this.#ended = true;
-    for (const unfollow of this.#following.values()) unfollow();
-    this.#following.clear();
+    for (const topic of this.#following) this.sources.feeds.unsubscribe(topic, this);
+    this.#following = [];
   }
 
-  #take(delivery: Delivery): void {
+  take(delivery: Delivery): void {
     if (this.#ended) return;
     if (delivery.seq === null) return this.sink.deliver(delivery);
     if (!this.#live) {
@@ -90,10 +99,10 @@ export class Subscription {
   async #catchUp(): Promise<void> {
     while (!this.#ended) {
       this.#more = false;
-      const { windows } = this.scope();
+      const { windows } = this.#scope();
       await this.#follow(windows);
       // All that is to come has a place behind this one, or has been committed and can be read.
-      const last = await this.log.last();
+      const last = await this.sources.log.last();
       if (last > this.position) await this.#read(windows, last);
       if (this.#more) continue;
       this.#live = true;
@@ -103,18 +112,21 @@ export class Subscription {
 
   /** Follows the topics of windows that have no end, and no others. */
   async #follow(windows: readonly Window[]): Promise<void> {
-    const open = new Set(windows.filter(({ to }) => to === null).map(({ topic }) => topic));
-    for (const [topic, unfollow] of this.#following) {
-      if (open.has(topic)) continue;
-      unfollow();
-      this.#following.delete(topic);
-    }
+    const { feeds } = this.sources;
+    const open = windows.filter(({ to }) => to === null).map(({ topic }) => topic);
+    for (const topic of this.#following) if (!open.includes(topic)) feeds.unsubscribe(topic, this);
+    const following = this.#following.filter((topic) => open.includes(topic));
+    this.#following = following;
     for (const topic of open) {
-      if (this.#following.has(topic)) continue;
-      const unfollow = await this.feeds.subscribe(topic, (delivery) => this.#take(delivery));
-      if (this.#ended) return unfollow();
-      this.#following.set(topic, unfollow);
+      if (following.includes(topic)) continue;
+      await feeds.subscribe(topic, this);
+      if (this.#ended) return feeds.unsubscribe(topic, this);
+      following.push(topic);
     }
+  }
+
+  #scope(): Scope {
+    return this.sources.scopes.scopeOf(this.index);
   }
 
   /** Gives the sink everything up to `last`, in order. */
@@ -125,7 +137,7 @@ export class Subscription {
       .filter(({ after, to }) => after < to);
     const limit = Math.max(LEAST_PAGE, Math.ceil(PAGE / parts.length));
     const told = (part: Part, oldest: Seq | null) => this.sink.gap(part.after, oldest, addressOf(part.topic));
-    const sources = parts.map((part) => new Source(this.log, part, limit, told));
+    const sources = parts.map((part) => new Source(this.sources.log, part, limit, told));
     for (const source of sources) await source.fill();
     for (;;) {
       const source = earliest(sources);

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { Seq } from '../engine/engine.js';
+import type { ClientIndex } from '../hub/client-index.js';
 import type { Delivery } from '../hub/feeds.js';
 import type { CloseReason, ReadState, Stream } from '../hub/hub.js';
 import type { PresenceDelivery } from '../hub/presence.js';
@@ -16,17 +17,23 @@ export interface StreamObserver {
   closed(reason: CloseReason | 'gone'): void;
 }
 
+/** What all streams of a format have in common. */
 export interface EventStreamOptions {
   readonly format: Format;
-  /** See Credentials.cursorSuffix. */
-  readonly cursorSuffix: string;
   /** A stream that has more bytes than this waiting is cut off. */
   readonly slowLimit: number;
   readonly heartbeat: Heartbeat;
   readonly waves: Waves;
   readonly observer: StreamObserver;
-  /** Told why the stream was broken off in its midst. Whoever is at the other end will come back with its cursor. */
-  readonly onBroken: (error: unknown) => void;
+  /** Told which client's stream was broken off in its midst, and why. Whoever is at the other end will come back with its cursor. */
+  readonly onBroken: (error: unknown, client: ClientIndex) => void;
+}
+
+/** Whose stream it is. */
+export interface Addressee {
+  readonly index: ClientIndex;
+  /** See Credentials.cursorSuffix. */
+  readonly cursorSuffix: string;
 }
 
 /** What comes as a `welcome`, but for what the stream knows itself. */
@@ -53,7 +60,8 @@ const LINGER = 2000;
  * bytes of a message are shared with all other streams of its topic.
  */
 export class EventStream implements Stream {
-  #queue: Buffer[] = [];
+  /** Strings are tails, in ASCII: as bytes each would be an object several times its size. */
+  #queue: (Buffer | string)[] = [];
   #queued = 0;
   #deliveries = 0;
   #oldest: number | null = null;
@@ -62,18 +70,18 @@ export class EventStream implements Stream {
   /** Of those, how many had been taken at the last heartbeat; and for how many heartbeats it has been no more. */
   #taken = 0;
   #stalled = 0;
-  readonly #tail: Buffer;
-  readonly #leaveHeartbeat: () => void;
+  readonly #index: ClientIndex;
+  readonly #tail: string;
 
+  /** @param out whoever gives it listens to its errors, and tells when it has closed: see {@link gone} */
   constructor(
     private readonly out: Writable,
+    { index, cursorSuffix }: Addressee,
     private readonly options: EventStreamOptions,
   ) {
-    this.#tail = options.format.tail(options.cursorSuffix);
-    this.#leaveHeartbeat = options.heartbeat.join(this);
-    out.once('close', () => this.#end('gone'));
-    // A reset by the peer is an ordinary end, told by 'close'.
-    out.on('error', () => undefined);
+    this.#index = index;
+    this.#tail = options.format.tail(cursorSuffix);
+    options.heartbeat.join(this);
   }
 
   welcome({ json, cursor }: Welcome): void {
@@ -107,7 +115,7 @@ export class EventStream implements Stream {
   }
 
   broken(error: unknown): void {
-    this.options.onBroken(error);
+    this.options.onBroken(error, this.#index);
     this.out.destroy();
   }
 
@@ -144,10 +152,14 @@ export class EventStream implements Stream {
     this.out.once('close', () => clearTimeout(linger));
   }
 
+  gone(): void {
+    this.#end('gone');
+  }
+
   /** Writes what is queued, in one piece. */
   flush(): void {
     if (this.#queue.length === 0) return;
-    const bytes = this.#queue.length === 1 ? (this.#queue[0] as Buffer) : Buffer.concat(this.#queue, this.#queued);
+    const bytes = joined(this.#queue, this.#queued);
     this.#queue = [];
     this.#queued = 0;
     this.#written += bytes.length;
@@ -159,7 +171,7 @@ export class EventStream implements Stream {
     this.#oldest = null;
   }
 
-  #push(bytes: Buffer): void {
+  #push(bytes: Buffer | string): void {
     if (this.#closed) return;
     if (this.#queue.length === 0) this.options.waves.add(this);
     this.#queue.push(bytes);
@@ -175,9 +187,23 @@ export class EventStream implements Stream {
     this.#closed = true;
     this.#queue = [];
     this.#queued = 0;
-    this.#leaveHeartbeat();
+    this.options.heartbeat.leave(this);
     this.options.observer.closed(reason);
   }
+}
+
+/** All of it in one piece of this length. */
+function joined(parts: readonly (Buffer | string)[], length: number): Buffer {
+  const [first] = parts;
+  if (parts.length === 1 && typeof first === 'object') return first;
+  const bytes = Buffer.allocUnsafe(length);
+  let at = 0;
+  for (const part of parts) {
+    if (typeof part === 'string') bytes.write(part, at, 'latin1');
+    else bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 /** At random, so that thousands do not return at once. */

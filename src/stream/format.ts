@@ -11,6 +11,7 @@ export type EventName = 'welcome' | 'gap' | 'presence' | 'read' | 'bye';
  * beginning a new line, field or event.
  */
 export interface Format {
+  readonly name: 'sse' | 'ndjson';
   readonly contentType: string;
   /** An event that is not a message. `id` is a cursor; `retry` in milliseconds is said where the format can. */
   event(name: EventName, data: string, options?: { readonly id?: string; readonly retry?: number }): Buffer;
@@ -21,14 +22,15 @@ export interface Format {
   message(delivery: Delivery): Buffer;
   /** Changes of who there is, one event each: the same bytes for every stream, so made once for all of them. */
   presence(delivery: PresenceDelivery): Buffer;
-  /** What ends each message of one stream: the rest of its cursor. */
-  tail(cursorSuffix: string): Buffer;
+  /** What ends each message of one stream, in ASCII: the rest of its cursor. */
+  tail(cursorSuffix: string): string;
   /** Says that the link is alive. */
   readonly heartbeat: Buffer;
 }
 
 /** Server-Sent Events (WHATWG HTML, section 9.2). */
 export const sse: Format = {
+  name: 'sse',
   contentType: 'text/event-stream',
 
   event(name, data, { id, retry } = {}) {
@@ -52,7 +54,7 @@ export const sse: Format = {
   },
 
   tail(cursorSuffix) {
-    return Buffer.from(`${cursorSuffix}\n\n`);
+    return `${cursorSuffix}\n\n`;
   },
 
   heartbeat: Buffer.from(':\n\n'),
@@ -60,6 +62,7 @@ export const sse: Format = {
 
 /** One JSON object a line: the same events for those who would rather read lines than parse SSE. */
 export const ndjson: Format = {
+  name: 'ndjson',
   contentType: 'application/x-ndjson',
 
   event(name, data, { id } = {}) {
@@ -77,7 +80,7 @@ export const ndjson: Format = {
   },
 
   tail(cursorSuffix) {
-    return Buffer.from(`${cursorSuffix}"}\n`);
+    return `${cursorSuffix}"}\n`;
   },
 
   // A blank line would be no JSON, and a reader of lines parses each one.

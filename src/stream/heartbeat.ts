@@ -20,11 +20,12 @@ export class Heartbeat {
     this.#timer.unref();
   }
 
-  /** @returns a function that takes it off again */
-  join(beating: Beating): () => void {
-    const slot = this.#slots[this.#current] as Set<Beating>;
-    slot.add(beating);
-    return () => slot.delete(beating);
+  join(beating: Beating): void {
+    this.#slots[this.#current]?.add(beating);
+  }
+
+  leave(beating: Beating): void {
+    for (const slot of this.#slots) if (slot.delete(beating)) return;
   }
 
   stop(): void {

@@ -1,6 +1,6 @@
 import type { Seq } from '../../src/engine/engine.js';
 import type { Delivery } from '../../src/hub/feeds.js';
-import type { CloseReason, Hub, Identity, Stream } from '../../src/hub/hub.js';
+import { type CloseReason, Connection, type Hub, type Identity, type Stream } from '../../src/hub/hub.js';
 import type { Address } from '../../src/hub/topics.js';
 import { waitFor } from '../support/wait.js';
 
@@ -17,14 +17,17 @@ export class Recorder implements Stream {
   readonly gaps: Gap[] = [];
   closed: CloseReason | undefined;
   failure: unknown;
-  readonly #gone = new AbortController();
 
-  private constructor(private position: Seq) {}
+  private constructor(
+    private readonly hub: Hub,
+    private readonly connection: Connection,
+    private position: Seq,
+  ) {}
 
   /** Opens a stream of this client; resolves when all that was kept for it has been given to it. */
   static async open(hub: Hub, { index, position }: Pick<Identity, 'index' | 'position'>): Promise<Recorder> {
-    const recorder = new Recorder(position);
-    await hub.openStream({ index, position, resumed: true }, false, recorder.#gone.signal, () => recorder);
+    const recorder = new Recorder(hub, new Connection(index), position);
+    await hub.openStream(position, false, recorder.connection, () => recorder);
     return recorder;
   }
 
@@ -59,14 +62,18 @@ export class Recorder implements Stream {
     // Nobody looks at it.
   }
 
+  gone(): void {
+    // It was this that said so.
+  }
+
   close(reason: CloseReason): void {
     this.closed = reason;
-    this.#gone.abort();
+    this.drop();
   }
 
   /** Breaks the connection. */
   drop(): void {
-    this.#gone.abort();
+    this.hub.disconnected(this.connection);
   }
 
   /** Resolves once it has so many messages. */

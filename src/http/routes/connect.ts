@@ -1,14 +1,21 @@
+import type { ServerResponse } from 'node:http';
+import type { Writable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { ClientInfo } from '../../hub/clients.js';
-import type { Claim, Identity } from '../../hub/hub.js';
-import { EventStream, turnedAway } from '../../stream/event-stream.js';
+import { type Claim, Connection, type Hub } from '../../hub/hub.js';
+import {
+  type Addressee,
+  EventStream,
+  type EventStreamOptions,
+  turnedAway,
+  type Welcome,
+} from '../../stream/event-stream.js';
 import { type Format, ndjson, sse } from '../../stream/format.js';
 import { bearerToken } from '../bearer.js';
 import { clientJson } from '../../stream/json.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
-import { goneSignal } from '../gone.js';
 import { negotiate } from '../negotiation.js';
 import { ConnectHeaders, ConnectQuery } from '../schemas.js';
 
@@ -54,6 +61,7 @@ const STREAM_ANSWER = {
 /** `GET /events`: makes a client, or finds out which one it is, and opens a stream for it. */
 export function connect(app: App, context: Context): void {
   const { hub } = context;
+  const streamsOf = { sse: optionsOf(context, sse), ndjson: optionsOf(context, ndjson) };
 
   app.get(
     '/events',
@@ -89,25 +97,24 @@ export function connect(app: App, context: Context): void {
     },
     async (request, reply) => {
       const format = formatOf(request);
-      const gone = goneSignal(reply);
       if (hub.draining) return turnAway(reply, format);
-      const { identity, welcome } = await admit(context, request, request.query);
+      const { index, position, welcome } = await admit(context, request, request.query);
+      const connection = new Connection(index);
+      endWith(reply.raw, hub, connection);
       const open = (client: ClientInfo) => {
         // The head and the welcome in one write.
         const { socket } = reply.raw;
         socket?.cork();
-        const stream = openStream(context, reply, format, identity);
-        stream.welcome(welcome(client));
-        stream.flush();
+        const stream = openStream(reply, streamsOf[format.name], welcome(client));
         socket?.uncork();
         return stream;
       };
       try {
-        await hub.openStream(identity, request.query.presence === 'true', gone, open);
+        await hub.openStream(position, request.query.presence === 'true', connection, open);
       } catch (error) {
         if (!reply.raw.headersSent) throw error;
         // The log cannot be read on. Whoever is at the other end will come back with its cursor.
-        context.logger.error({ err: error, client: identity.index }, 'stream broken off');
+        context.logger.error({ err: error, client: index }, 'stream broken off');
         reply.raw.destroy();
       }
       return reply;
@@ -126,20 +133,24 @@ async function admit({ hub, settings }: Context, request: FastifyRequest, query:
     rooms: query.rooms ?? [],
     again: Boolean(request.headers['last-event-id']),
   });
+  const { index, position } = identity;
   const ignored = Object.keys(query).filter((key) => !KNOWN.has(key));
-  const cursor = hub.credentials.cursor(identity.index, identity.position);
+  const cursorSuffix = hub.credentials.cursorSuffix(index);
+  const cursor = `${position}${cursorSuffix}`;
   const welcome = (client: ClientInfo) => ({
+    index,
+    cursorSuffix,
     cursor,
     json: JSON.stringify({
       client: clientJson(client),
-      token: hub.credentials.token(identity.index),
+      token: hub.credentials.token(index),
       cursor,
       resumed: identity.resumed,
       heartbeat: settings.heartbeat,
       ignored: ignored.length > 0 ? ignored.map((key) => key.slice(0, 64)).slice(0, 16) : undefined,
     }),
   });
-  return { identity, welcome };
+  return { index, position, welcome };
 }
 
 function claimOf(request: FastifyRequest, query: Query): Claim {
@@ -148,25 +159,46 @@ function claimOf(request: FastifyRequest, query: Query): Claim {
   return { token: bearerToken(request) ?? query.token, cursors: cursors as string[] };
 }
 
-/** Answers with the head of a stream. What follows has no length and no chunks: it ends with the connection. */
-function openStream(
-  { hub, metrics, heartbeat, waves, settings, logger }: Context,
-  reply: FastifyReply,
-  format: Format,
-  of: Identity,
-) {
-  writeHead(reply, format);
-  // Past the response there is nothing to be done to the bytes any more. It has no socket yet where an answer to an earlier
-  // request on the connection is still under way.
-  return new EventStream(reply.raw.socket ?? reply.raw, {
+function optionsOf({ metrics, heartbeat, waves, settings, logger }: Context, format: Format): EventStreamOptions {
+  return {
     format,
-    cursorSuffix: hub.credentials.cursorSuffix(of.index),
     slowLimit: settings.slowLimit,
     heartbeat,
     waves,
     observer: metrics,
-    onBroken: (error) => logger.error({ err: error, client: of.index }, 'stream broken off'),
-  });
+    onBroken: (error, client) => logger.error({ err: error, client }, 'stream broken off'),
+  };
+}
+
+/** Tells the hub when nobody is there any more. Apart, as what listens lives as long as the stream, and so does all it can see. */
+function endWith(response: ServerResponse, hub: Hub, connection: Connection): void {
+  if (response.destroyed) hub.disconnected(connection);
+  else response.on('close', () => hub.disconnected(connection));
+}
+
+/**
+ * Answers with the head of a stream and its welcome. What follows has no length and no chunks: it ends with the connection.
+ */
+function openStream(reply: FastifyReply, options: EventStreamOptions, welcome: Addressee & Welcome): EventStream {
+  writeHead(reply, options.format);
+  const { raw } = reply;
+  const stream = new EventStream(outOf(raw), welcome, options);
+  stream.welcome(welcome);
+  stream.flush();
+  // It lives for long, and nobody asks any more what its request said.
+  raw.req.headers = {};
+  raw.req.rawHeaders = [];
+  return stream;
+}
+
+/**
+ * Where the bytes of a stream go. Past the response, as there is nothing to be done to them any more; but it has no socket
+ * yet where an answer to an earlier request on the connection is still under way.
+ */
+function outOf(response: ServerResponse): Writable {
+  if (response.socket) return response.socket;
+  // A reset by the peer is an ordinary end, told by 'close'. Of sockets the server listens to that itself.
+  return response.on('error', () => undefined);
 }
 
 function turnAway(reply: FastifyReply, format: Format): FastifyReply {
