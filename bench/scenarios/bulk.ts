@@ -1,10 +1,10 @@
 import { request } from 'node:http';
-import { type Extent, measure, openStreams, type Scenario, shares, TEXT } from './scenario.js';
+import { type Extent, measure, openStreams, scaled, type Scenario, shares, TEXT } from './scenario.js';
 
 /** Lines of JSON through one request, to the mailboxes of 1,000 clients that are away. */
 export function bulk(extent: Extent): Scenario {
-  const clients = Math.ceil(1000 / extent.divisor);
-  const lines = Math.ceil(100_000 / extent.divisor);
+  const clients = scaled(1000, extent);
+  const lines = scaled(100_000, extent);
   return {
     name: 'bulk',
     only: ['InterChat'],

@@ -1,9 +1,18 @@
-import { type Extent, measure, openStreams, pause, type Readers, type Scenario, shares } from './scenario.js';
-import { settled } from './live.js';
+import {
+  type Extent,
+  measure,
+  openStreams,
+  pause,
+  type Readers,
+  scaled,
+  type Scenario,
+  settled,
+  shares,
+} from './scenario.js';
 
 /** Streams that only are there. */
 export function idle(extent: Extent): Scenario {
-  const streams = Math.ceil(10_000 / extent.divisor);
+  const streams = scaled(10_000, extent);
   return {
     name: 'idle 10000',
     lead: 'KiB/stream',

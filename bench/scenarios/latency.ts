@@ -1,15 +1,14 @@
 import { build } from 'hdr-histogram-js';
 import { Publisher } from '../client/publisher.js';
 import { received } from '../client/stream.js';
-import { type Extent, measure, openStreams, pause, type Scenario, shares } from './scenario.js';
-import { settled } from './live.js';
+import { type Extent, measure, openStreams, pause, scaled, type Scenario, settled, shares } from './scenario.js';
 
 /** Deliveries a second. */
 const RATE = 20_000;
 
 /** From before a message is posted until each of 1,000 streams has it, at a rate that any server can keep. */
 export function latency(extent: Extent): Scenario {
-  const streams = Math.ceil(1000 / extent.divisor);
+  const streams = scaled(1000, extent);
   return {
     name: 'latency 20000/s',
     lead: 'p99 ms',

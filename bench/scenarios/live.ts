@@ -1,6 +1,17 @@
 import { Publishing } from '../client/publisher.js';
 import { received } from '../client/stream.js';
-import { type Extent, type Figures, measure, openStreams, pause, type Scenario, shares, TEXT } from './scenario.js';
+import {
+  type Extent,
+  type Figures,
+  measure,
+  openStreams,
+  pause,
+  scaled,
+  type Scenario,
+  settled,
+  shares,
+  TEXT,
+} from './scenario.js';
 import type { Server } from '../servers/server.js';
 
 /** Each message goes to all streams. */
@@ -8,7 +19,7 @@ export function fanOut(streams: number, publishers: number, extent: Extent): Sce
   return {
     name: `fan-out ${streams}x${publishers}`,
     lead: 'CPU µs/delivery',
-    run: (server) => live(server, Math.ceil(streams / extent.divisor), 'shared', publishers, extent),
+    run: (server) => live(server, scaled(streams, extent), 'shared', publishers, extent),
   };
 }
 
@@ -17,7 +28,7 @@ export function unicast(inFlight: number, extent: Extent): Scenario {
   return {
     name: `send 1000x${inFlight}`,
     lead: 'CPU µs/delivery',
-    run: (server) => live(server, Math.ceil(1000 / extent.divisor), 'addressed', inFlight, extent),
+    run: (server) => live(server, scaled(1000, extent), 'addressed', inFlight, extent),
   };
 }
 
@@ -47,12 +58,4 @@ async function live(
     'deliveries/s': span.events / span.seconds,
     ...shares(span),
   };
-}
-
-/** Resolves when nothing more comes in. */
-export async function settled(): Promise<void> {
-  for (let before = -1; before !== received.bytes;) {
-    before = received.bytes;
-    await pause(200);
-  }
 }

@@ -2,13 +2,13 @@ import { Publisher } from '../client/publisher.js';
 import { received, Stream } from '../client/stream.js';
 import { openWelcomed } from '../servers/interchat.js';
 import type { Server } from '../servers/server.js';
-import { type Extent, inParallel, measure, Readers, type Scenario, shares, TEXT } from './scenario.js';
+import { type Extent, inParallel, measure, Readers, scaled, type Scenario, shares, TEXT } from './scenario.js';
 
 const MISSED = 100;
 
 /** Streams come back that have missed 100 messages each, as an EventSource does; until all of them have all. */
 export function resume(extent: Extent): Scenario {
-  const streams = Math.ceil(1000 / extent.divisor);
+  const streams = scaled(1000, extent);
   return {
     name: 'resume 1000x100',
     only: ['InterChat', 'nginx + nchan'],
@@ -63,13 +63,11 @@ async function missed(server: Server, streams: number): Promise<Back> {
 }
 
 async function post(port: number, paths: readonly string[]): Promise<void> {
-  let next = 0;
-  const lane = async () => {
-    const publisher = await Publisher.open(port);
-    for (let n = next++; n < paths.length * MISSED; n = next++) {
-      await publisher.post(paths[n % paths.length] as string, TEXT);
-    }
-    publisher.close();
-  };
-  await Promise.all(Array.from({ length: 64 }, lane));
+  const idle = await Promise.all(Array.from({ length: 64 }, () => Publisher.open(port)));
+  await inParallel(paths.length * MISSED, idle.length, async (n) => {
+    const publisher = idle.pop() as Publisher;
+    await publisher.post(paths[n % paths.length] as string, TEXT);
+    idle.push(publisher);
+  });
+  for (const publisher of idle) publisher.close();
 }

@@ -24,6 +24,11 @@ export interface Extent {
   readonly divisor: number;
 }
 
+/** So many streams or messages, or as few as are wanted of them. */
+export function scaled(count: number, { divisor }: Extent): number {
+  return Math.ceil(count / divisor);
+}
+
 /** Opens so many streams, some at a time. */
 export async function openStreams(server: Server, count: number, kind: Kind): Promise<Readers> {
   const readers = new Readers();
@@ -92,6 +97,14 @@ export async function inParallel(count: number, atATime: number, work: (n: numbe
     for (let n = next++; n < count; n = next++) await work(n);
   };
   await Promise.all(Array.from({ length: Math.min(atATime, count) }, lane));
+}
+
+/** Resolves when nothing more comes in. */
+export async function settled(): Promise<void> {
+  for (let before = -1; before !== received.bytes;) {
+    before = received.bytes;
+    await pause(200);
+  }
 }
 
 export function pause(milliseconds: number): Promise<void> {

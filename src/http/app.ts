@@ -3,8 +3,9 @@ import cors from '@fastify/cors';
 import rateLimit from '@fastify/rate-limit';
 import { fastify } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import type { Hub } from '../hub/hub.js';
+import { ndjson, sse } from '../stream/format.js';
 import { Heartbeat } from '../stream/heartbeat.js';
 import { Waves } from '../stream/waves.js';
 import { registerBodies } from './bodies.js';
@@ -26,13 +27,11 @@ export interface AppOptions {
   readonly settings: HttpSettings;
   readonly metrics: Metrics;
   readonly underWay: UnderWay;
-  readonly logger?: Logger;
+  readonly logger: Logger;
 }
 
-const silent = pino({ level: 'silent' });
-
 /** What the app is: everything that HTTP has to do with it, ready to listen. */
-export async function buildApp({ hub, settings, metrics, underWay, logger = silent }: AppOptions): Promise<App> {
+export async function buildApp({ hub, settings, metrics, underWay, logger }: AppOptions): Promise<App> {
   // No logger is given to fastify: it would make a child of it for each request, and listen to each response, which together
   // cost a sixth of a SEND. What there is to be told of requests is told here.
   const app: App = fastify({
@@ -54,15 +53,22 @@ export async function buildApp({ hub, settings, metrics, underWay, logger = sile
     if (tellsAnswers) logger.debug({ method, path: pathOf(req.url), status, ms }, 'answered');
   });
   registerTimeouts(app);
+  const heartbeat = new Heartbeat(settings.heartbeat);
+  const common = {
+    slowLimit: settings.slowLimit,
+    heartbeat,
+    waves: new Waves(),
+    observer: metrics,
+    onBroken: (error: unknown, client: number) => logger.error({ err: error, client }, 'stream broken off'),
+  };
   const context: Context = {
     hub,
     metrics,
     settings,
     logger,
-    heartbeat: new Heartbeat(settings.heartbeat),
-    waves: new Waves(),
+    streamOptions: { sse: { ...common, format: sse }, ndjson: { ...common, format: ndjson } },
   };
-  app.addHook('onClose', () => context.heartbeat.stop());
+  app.addHook('onClose', () => heartbeat.stop());
   metrics.observe(hub);
 
   app.setValidatorCompiler(validatorCompiler);

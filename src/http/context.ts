@@ -3,8 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import type { Hub } from '../hub/hub.js';
-import type { Heartbeat } from '../stream/heartbeat.js';
-import type { Waves } from '../stream/waves.js';
+import type { EventStreamOptions } from '../stream/event-stream.js';
+import type { Format } from '../stream/format.js';
 import type { Metrics } from './metrics.js';
 
 /** The settings that concern HTTP; see src/config.ts for their meaning. */
@@ -21,8 +21,8 @@ export interface HttpSettings {
 export interface Context {
   readonly hub: Hub;
   readonly metrics: Metrics;
-  readonly heartbeat: Heartbeat;
-  readonly waves: Waves;
+  /** What streams have in common, by the name of their format. */
+  readonly streamOptions: Readonly<Record<Format['name'], EventStreamOptions>>;
   readonly settings: HttpSettings;
   readonly logger: Logger;
 }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 
 /** A request that has ended. */
@@ -20,8 +21,9 @@ export class UnderWay {
    * @param ended told of each when it has ended, whether it was answered or broke off
    */
   register(app: FastifyInstance, ended: (request: Ended) => void): void {
-    app.addHook('onRequest', ({ method, routeOptions }, { raw }, done) => {
+    app.addHook('onRequest', ({ method, routeOptions, raw: { socket } }, { raw }, done) => {
       this.#count++;
+      if (!raw.socket) closeWith(socket, raw);
       this.#follow(raw, method, routeOptions.url, ended);
       done();
     });
@@ -52,4 +54,18 @@ export class UnderWay {
     if (--this.#count > 0) return;
     for (const wake of this.#waiting.splice(0)) wake();
   }
+}
+
+/**
+ * Has a response that waits for its turn, behind another on its connection, told when that connection closes, as Node tells
+ * only the one whose turn it is.
+ */
+function closeWith(socket: Socket, response: ServerResponse): void {
+  const close = () => {
+    if (response.socket || response.writableFinished || response.destroyed) return;
+    response.destroyed = true;
+    response.emit('close');
+  };
+  socket.once('close', close);
+  response.once('close', () => socket.off('close', close));
 }

@@ -71,7 +71,6 @@ export class Waves {
   #begin(): void {
     this.#wave = this.#next;
     this.#next = [];
-    this.#at = 0;
     this.#took = 0;
   }
 }

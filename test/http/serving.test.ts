@@ -146,3 +146,15 @@ void t.test('a stream can be asked for behind another request on the same connec
   t.notMatch(old, /transfer-encoding/i);
   t.match(old, /\r\n\r\nretry: 1000\nevent: welcome\n/);
 });
+
+void t.test('streams asked for behind one another are all over when their connection is', async (t) => {
+  const server = await startServer(t);
+  const socket = connect(server.port, '127.0.0.1');
+  socket.write('GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(3));
+  await waitFor(async () => (await metrics(server))['interchat_streams'] === 3);
+  socket.destroy();
+  await waitFor(async () => (await metrics(server))['interchat_streams'] === 0);
+  t.match((await ask(`${server.url}/clients?status=online`)).json, { total: 0 });
+  // Nor does it wait for them when it stops.
+  await server.stop();
+});

@@ -7,7 +7,6 @@ import {
   type Revision,
   type Unfollow,
 } from '../engine.js';
-import { copyOf } from './json.js';
 import { GROWTH_OF_CHANGE, type Store } from './store.js';
 import type { Recovering, Writer } from './writer.js';
 
@@ -49,11 +48,12 @@ export class LmdbDirectory implements Directory, Recovering {
   }
 
   async put(key: string, value: Json, expected: Revision | null): Promise<Revision> {
-    const copy = copyOf(value);
+    const text = JSON.stringify(value);
+    const copy = JSON.parse(text) as Json;
     return this.#exclusively(key, async () => {
       if ((this.#read(key)?.revision ?? null) !== expected) throw conflict(key);
       const record: DirectoryRecord = { key, value: copy, revision: ++this.#revision as Revision };
-      await this.#write(key, record);
+      await this.#write(key, record, text.length);
       return record.revision;
     });
   }
@@ -87,9 +87,8 @@ export class LmdbDirectory implements Directory, Recovering {
     return kept && { key, value: kept.value as Json, revision: kept.revision as Revision };
   }
 
-  #write(key: string, record: DirectoryRecord | undefined): Promise<void> {
+  #write(key: string, record: DirectoryRecord | undefined, bytes = 0): Promise<void> {
     const { records, meta } = this.store;
-    const bytes = record ? JSON.stringify(record.value).length : 0;
     const saving: [series: { saved: number }, number: number][] = [];
     return this.writer.write({
       weight: 2,

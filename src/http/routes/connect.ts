@@ -61,7 +61,6 @@ const STREAM_ANSWER = {
 /** `GET /events`: makes a client, or finds out which one it is, and opens a stream for it. */
 export function connect(app: App, context: Context): void {
   const { hub } = context;
-  const streamsOf = { sse: optionsOf(context, sse), ndjson: optionsOf(context, ndjson) };
 
   app.get(
     '/events',
@@ -105,7 +104,7 @@ export function connect(app: App, context: Context): void {
         // The head and the welcome in one write.
         const { socket } = reply.raw;
         socket?.cork();
-        const stream = openStream(reply, streamsOf[format.name], welcome(client));
+        const stream = openStream(reply, context.streamOptions[format.name], welcome(client));
         socket?.uncork();
         return stream;
       };
@@ -157,17 +156,6 @@ function claimOf(request: FastifyRequest, query: Query): Claim {
   const header = request.headers['last-event-id'];
   const cursors = [header, query.after, query.lastEventId].filter((text) => typeof text === 'string' && text !== '');
   return { token: bearerToken(request) ?? query.token, cursors: cursors as string[] };
-}
-
-function optionsOf({ metrics, heartbeat, waves, settings, logger }: Context, format: Format): EventStreamOptions {
-  return {
-    format,
-    slowLimit: settings.slowLimit,
-    heartbeat,
-    waves,
-    observer: metrics,
-    onBroken: (error, client) => logger.error({ err: error, client }, 'stream broken off'),
-  };
 }
 
 /** Tells the hub when nobody is there any more. Apart, as what listens lives as long as the stream, and so does all it can see. */
