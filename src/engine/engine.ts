@@ -39,6 +39,8 @@ export interface Entry {
   readonly topic: Topic;
   readonly body: Uint8Array;
   readonly expiresAt?: number;
+  /** Set where it is told to followers later than entries behind it: see {@link Log.follow}. */
+  readonly late?: true;
 }
 
 /** Something relayed past the log: it has no place there, so nobody can ask for it afterwards. */
@@ -102,6 +104,9 @@ export interface Log {
    * in order, whichever process appended it. (So who first follows and then reads has everything, the overlap twice, and
    * tells it by `seq`.) All listeners of one process, whatever their topics, see the one order of the log. A listener must not throw.
    * Nothing is given before it is durable.
+   *
+   * Where an engine has several machines and one that leads them hands over while entries of several topics are on their way,
+   * one may be told after others that are behind it. It is marked as `late` then, and has not been told before.
    */
   follow(topic: Topic, listener: (entry: Entry | Relayed) => void): Promise<Unfollow>;
 
@@ -172,6 +177,12 @@ export interface Directory {
    * order for each key, wherever it was made. A change made here has been given to the listeners when its promise resolves.
    */
   watch(prefix: string, listener: (change: RecordChange) => void): Promise<Unfollow>;
+
+  /**
+   * Resolves when the listeners of all processes that are alive have been given what was written here before; a process that
+   * does not answer is waited for a second.
+   */
+  settled(): Promise<void>;
 }
 
 /** Something held by a process, or (value undefined) held no longer. */

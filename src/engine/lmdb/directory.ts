@@ -76,6 +76,11 @@ export class LmdbDirectory implements Directory, Recovering {
     return () => this.#watchers.delete(watcher);
   }
 
+  /** There is no other process. */
+  async settled(): Promise<void> {
+    await this.writer.readable();
+  }
+
   /** A commit may have failed when it was on the disk already: what there is now is told, even if it is no change. */
   recover(): void {
     for (const key of this.#doubtful) this.#tell(key, this.#read(key));

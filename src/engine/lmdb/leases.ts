@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Holding, Json, Leases, Unfollow } from '../engine.js';
-import { copyOf } from './json.js';
+import { copyOf } from '../json.js';
 
 /** One process has the folder for itself, so what is held is held by it, and is gone with it. */
 export class LmdbLeases implements Leases {

@@ -12,7 +12,7 @@ import {
 } from '../engine.js';
 import { Batch, type Fresh } from './batch.js';
 import { type Dedup, hashOf } from './dedup.js';
-import { Followers } from './followers.js';
+import { Followers } from '../followers.js';
 import { decodeEntry, isExpired } from './record.js';
 import type { Store } from './store.js';
 import type { TopicIndex } from './topic-index.js';

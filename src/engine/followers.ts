@@ -1,4 +1,4 @@
-import type { Entry, Relayed, Topic, Unfollow } from '../engine.js';
+import type { Entry, Relayed, Topic, Unfollow } from './engine.js';
 
 type Listener = (entry: Entry | Relayed) => void;
 

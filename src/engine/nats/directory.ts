@@ -1,0 +1,133 @@
+import {
+  Conflict,
+  type Directory,
+  type DirectoryRecord,
+  type Json,
+  type RecordChange,
+  type Revision,
+  type Unfollow,
+} from '../engine.js';
+import type { Bucket, Kept } from './bucket.js';
+import type { Link } from './link.js';
+
+const RECORD = 'record.';
+const SERIES = 'series.';
+
+/** The records and the series, in a bucket that all nodes share. */
+export class NatsDirectory implements Directory {
+  readonly #series = new Map<string, Series>();
+
+  constructor(
+    private readonly link: Link,
+    private readonly bucket: Bucket,
+    /** Resolves when all nodes have this sequence of the bucket, or those that do not answer have had their time. */
+    private readonly reachedByAll: (seq: number) => Promise<void>,
+  ) {}
+
+  async allocate(series: string): Promise<number> {
+    this.link.assertUp();
+    return this.#seriesOf(series).next();
+  }
+
+  async allocated(series: string): Promise<number> {
+    return Number((await this.bucket.read(SERIES + series))?.value ?? 0);
+  }
+
+  async get(key: string): Promise<DirectoryRecord | undefined> {
+    const kept = await this.bucket.read(encodeKey(key));
+    return kept && recordOf(key, kept);
+  }
+
+  async put(key: string, value: Json, expected: Revision | null): Promise<Revision> {
+    return (await this.bucket.put(encodeKey(key), value, expected)) as Revision;
+  }
+
+  async remove(key: string, expected?: Revision): Promise<void> {
+    await this.bucket.remove(encodeKey(key), expected);
+  }
+
+  async watch(prefix: string, listener: (change: RecordChange) => void): Promise<Unfollow> {
+    this.link.assertUp();
+    const encoded = encodeKey(prefix);
+    return this.bucket.watch((name, kept) => {
+      if (!name.startsWith(encoded)) return;
+      const key = decodeKey(name);
+      listener({ key, record: kept && recordOf(key, kept) });
+    });
+  }
+
+  async settled(): Promise<void> {
+    await this.reachedByAll(this.bucket.position);
+  }
+
+  #seriesOf(name: string): Series {
+    let series = this.#series.get(name);
+    if (!series) this.#series.set(name, (series = new Series(this.bucket, SERIES + name)));
+    return series;
+  }
+}
+
+/**
+ * Numbers of one series. All who want one while the last were fetched get theirs with one write, so that nodes compete for the
+ * record once a round trip, however many clients connect.
+ */
+class Series {
+  readonly #waiting: { readonly resolve: (number: number) => void; readonly reject: (error: unknown) => void }[] = [];
+  #fetching = false;
+
+  constructor(
+    private readonly bucket: Bucket,
+    private readonly key: string,
+  ) {}
+
+  next(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      if (!this.#fetching) void this.#fetch();
+    });
+  }
+
+  async #fetch(): Promise<void> {
+    this.#fetching = true;
+    while (this.#waiting.length > 0) {
+      // Those who ask in this turn are served together.
+      await Promise.resolve();
+      const count = this.#waiting.length;
+      try {
+        const last = await this.#advance(count);
+        for (const [at, { resolve }] of this.#waiting.splice(0, count).entries()) resolve(last + 1 + at);
+      } catch (error) {
+        for (const { reject } of this.#waiting.splice(0, count)) reject(error);
+      }
+    }
+    this.#fetching = false;
+  }
+
+  /** Takes the next `count` numbers. @returns the one before the first */
+  async #advance(count: number): Promise<number> {
+    let kept = this.bucket.get(this.key);
+    for (;;) {
+      const last = Number(kept?.value ?? 0);
+      try {
+        await this.bucket.put(this.key, last + count, kept?.revision ?? null);
+        return last;
+      } catch (error) {
+        if (!(error instanceof Conflict)) throw error;
+        kept = await this.bucket.read(this.key);
+      }
+    }
+  }
+}
+
+function recordOf(key: string, { value, revision }: Kept): DirectoryRecord {
+  return { key, value, revision: revision as Revision };
+}
+
+/** A dot would begin a new part of a subject, and may not stand everywhere. */
+function encodeKey(key: string): string {
+  return RECORD + key.replaceAll('.', '=');
+}
+
+function decodeKey(name: string): string {
+  return name.slice(RECORD.length).replaceAll('=', '.');
+}

@@ -1,0 +1,267 @@
+import { createHash } from 'node:crypto';
+import {
+  type Appended,
+  type Bounds,
+  EngineUnavailable,
+  type Entry,
+  type Log,
+  type NewEntry,
+  type Range,
+  type Relayed,
+  type Seq,
+  type Topic,
+  type Unfollow,
+} from '../engine.js';
+import type { Feed } from './feed.js';
+import type { Floors } from './floors.js';
+import { asked, type Link, unavailable } from './link.js';
+import type { Names } from './names.js';
+import type { Notes } from './notes.js';
+import { type Publisher, Refused, type Stored } from './publisher.js';
+import type { Reads } from './reads.js';
+import { encodeHeaders, noteOf, particularsOf } from './record.js';
+import type { StreamState } from './stream-state.js';
+import type { TopicIndex } from './topic-index.js';
+import type { TopicIndexes } from './topic-indexes.js';
+
+export interface NatsLogParts {
+  readonly link: Link;
+  readonly names: Names;
+  readonly publisher: Publisher;
+  readonly reads: Reads;
+  readonly state: StreamState;
+  readonly indexes: TopicIndexes;
+  readonly feed: Feed;
+  readonly floors: Floors;
+  readonly notes: Notes;
+}
+
+export interface NatsLogOptions {
+  readonly epoch: string;
+  /** For how many milliseconds a dedup key is remembered. */
+  readonly dedupWindow: number;
+  readonly now: () => number;
+  /** Told how long an append took to become durable, in seconds, and of how many entries it was. */
+  readonly appended: (seconds: number, entries: number) => void;
+}
+
+/** An append that has been called and not been answered. */
+interface UnderWay {
+  readonly topics: ReadonlySet<Topic>;
+  readonly done: Promise<readonly Appended[]>;
+}
+
+/** A topic that is being dropped, and the appends to it that were called after that. */
+interface Dropping {
+  readonly topic: Topic;
+  readonly later: UnderWay[];
+}
+
+/** From so many on, entries are read in one go instead of one by one. */
+const MANY = 48;
+
+/** The clocks of this machine and of the servers may differ, so a key may be forgotten here a little earlier. Milliseconds. */
+const SOON_FORGOTTEN = 3_000;
+const ASK_AGAIN = 50;
+
+/** The log, as a stream of JetStream: an entry is a message whose subject is its topic and whose sequence is its place. */
+export class NatsLog implements Log {
+  readonly epoch: string;
+  readonly #underWay = new Set<UnderWay>();
+  readonly #dropping = new Set<Dropping>();
+  /** By hash: what becomes of an entry with this dedup key. */
+  readonly #keyed = new Map<string, Promise<Appended>>();
+
+  constructor(
+    private readonly parts: NatsLogParts,
+    private readonly options: NatsLogOptions,
+  ) {
+    this.epoch = options.epoch;
+  }
+
+  async append(entries: readonly NewEntry[]): Promise<Appended[]> {
+    this.parts.link.assertUp();
+    if (entries.length === 0) return [];
+    const began = performance.now();
+    const now = this.options.now();
+    // All are published in this turn: of two calls the first made comes first.
+    const done = Promise.all(
+      entries.map((entry) => (entry.dedup ? this.#appendKeyed(entry, now) : this.#append(entry, now))),
+    );
+    const underWay = { topics: new Set(entries.map(({ topic }) => topic)), done };
+    this.#underWay.add(underWay);
+    for (const { topic, later } of this.#dropping) if (underWay.topics.has(topic)) later.push(underWay);
+    try {
+      const appended = await done;
+      const fresh = appended.filter(({ duplicate }) => !duplicate).length;
+      if (fresh > 0) this.options.appended((performance.now() - began) / 1000, fresh);
+      return appended;
+    } finally {
+      this.#underWay.delete(underWay);
+    }
+  }
+
+  async relay(topic: Topic, body: Uint8Array): Promise<void> {
+    this.parts.feed.relay(topic, body);
+    // What is published on one connection comes back in order: followers here have been told when this is answered.
+    await this.parts.link.flush();
+  }
+
+  async read(topic: Topic, range: Range): Promise<Entry[]> {
+    const { indexes } = this.parts;
+    const index = await indexes.fresh(topic);
+    return this.#load(topic, index, index.select(range, this.options.now()));
+  }
+
+  follow(topic: Topic, listener: (entry: Entry | Relayed) => void): Promise<Unfollow> {
+    return this.parts.feed.follow(topic, listener);
+  }
+
+  async count(topic: Topic, after: Seq): Promise<number> {
+    return (await this.parts.indexes.fresh(topic)).count(after, this.options.now());
+  }
+
+  async bounds(topic: Topic): Promise<Bounds> {
+    const [index, floor] = await Promise.all([this.parts.indexes.fresh(topic), this.parts.floors.read(topic)]);
+    const now = this.options.now();
+    const [oldest = null] = index.select({ limit: 1 }, now) as Seq[];
+    const [newest = null] = index.select({ limit: 1, newest: true }, now) as Seq[];
+    return { floor: floor as Seq, oldest, newest };
+  }
+
+  async last(): Promise<Seq> {
+    return (await this.parts.state.last()) as Seq;
+  }
+
+  async drop(topic: Topic): Promise<void> {
+    const { link, names, reads, indexes, floors, notes } = this.parts;
+    link.assertUp();
+    const earlier = [...this.#underWay].filter(({ topics }) => topics.has(topic));
+    const dropping: Dropping = { topic, later: [] };
+    this.#dropping.add(dropping);
+    try {
+      await placesOf(earlier);
+      const newest = (await reads.newest(names.log, names.subject(topic)))?.seq ?? 0;
+      // What was called after this must stay, even if it was stored before the answer.
+      const end = Math.min(newest + 1, ...(await placesOf(dropping.later)));
+      if (newest > 0) {
+        await notes.keep(await indexes.fresh(topic), end - 1);
+        await purge(link, names, topic, end);
+      }
+      indexes.removeThrough(topic, end - 1);
+      await floors.forget(topic);
+    } finally {
+      this.#dropping.delete(dropping);
+    }
+  }
+
+  async #append(entry: NewEntry, now: number): Promise<Appended> {
+    const { seq } = await this.#publish(entry, now);
+    this.#assertTold(entry.topic, seq);
+    return { seq: seq as Seq };
+  }
+
+  /** A repeat of an entry that is on its way waits for what becomes of the first. */
+  #appendKeyed(entry: NewEntry, now: number): Promise<Appended> {
+    const hash = hashOf(entry.dedup?.key ?? '');
+    const store = () => this.#storeKeyed(entry, hash, now);
+    const before = this.#keyed.get(hash);
+    const appended = before ? before.then(store, store) : store();
+    this.#keyed.set(hash, appended);
+    const end = () => {
+      if (this.#keyed.get(hash) === appended) this.#keyed.delete(hash);
+    };
+    appended.then(end, end);
+    return appended;
+  }
+
+  async #storeKeyed(entry: NewEntry, hash: string, now: number): Promise<Appended> {
+    const kept = this.parts.notes.find(hash);
+    if (kept) return { seq: kept.seq as Seq, duplicate: { note: kept.note } };
+    const until = performance.now() + SOON_FORGOTTEN;
+    for (;;) {
+      const { seq, duplicate } = await this.#publish(entry, now, hash);
+      if (!duplicate) {
+        this.#assertTold(entry.topic, seq);
+        return { seq: seq as Seq };
+      }
+      const first = seq === 0 ? undefined : await this.#firstOf(seq, entry);
+      // By this clock the window is over, by that of the server not quite; or the first is still on its way.
+      if (first && (first.appendedAt > this.#oldest() || performance.now() > until)) {
+        return { seq: seq as Seq, duplicate: { note: first.note } };
+      }
+      if (performance.now() > until) throw new EngineUnavailable('NATS has not stored the first with this key yet');
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
+    }
+  }
+
+  /** When the oldest entry was appended whose dedup key is remembered. */
+  #oldest(): number {
+    return this.options.now() - this.options.dedupWindow;
+  }
+
+  async #firstOf(seq: number, { dedup }: NewEntry): Promise<{ appendedAt: number; note: string }> {
+    const { reads, names, notes } = this.parts;
+    const stored = await reads.at(names.log, seq);
+    if (stored) return { appendedAt: particularsOf(stored.header).appendedAt, note: noteOf(stored.header) };
+    const kept = notes.find(hashOf(dedup?.key ?? ''));
+    // The process ended between storing and answering, and the entry is gone: nobody was answered but who asks now.
+    return kept ?? { appendedAt: this.options.now(), note: dedup?.note ?? '' };
+  }
+
+  async #publish(entry: NewEntry, now: number, hash?: string): Promise<Stored> {
+    const { names, publisher } = this.parts;
+    try {
+      return await publisher.publish(names.subject(entry.topic), entry.body, encodeHeaders(entry, now, hash));
+    } catch (error) {
+      throw error instanceof Refused ? unavailable(error) : error;
+    }
+  }
+
+  /** What is stored is published before it is confirmed, on the same way: if it has not come by now it is lost. */
+  #assertTold(topic: Topic, seq: number): void {
+    if (!this.parts.feed.hasTold(topic, seq)) this.parts.feed.doubt();
+  }
+
+  async #load(topic: Topic, index: TopicIndex, seqs: readonly number[]): Promise<Entry[]> {
+    const { names, reads, indexes } = this.parts;
+    const entryOf = (seq: number, body: Uint8Array): Entry => {
+      const expiresAt = index.expiresAt(seq);
+      return { seq: seq as Seq, topic, body, ...(expiresAt === undefined ? {} : { expiresAt }) };
+    };
+    const [first] = seqs;
+    if (first === undefined) return [];
+    const entries: Entry[] = [];
+    if (seqs.length < MANY) {
+      const found = await reads.atEach(names.log, seqs);
+      for (const [at, stored] of found.entries()) {
+        const seq = seqs[at] as number;
+        if (stored) entries.push(entryOf(seq, stored.data));
+        else indexes.remove(topic, seq);
+      }
+      return entries;
+    }
+    const wanted = new Set(seqs);
+    const upTo = seqs.at(-1) as number;
+    const part = { stream: names.log, filter: names.subject(topic), after: first - 1, upTo, headersOnly: false };
+    for await (const messages of reads.scan(part)) {
+      for (const { seq, data } of messages) if (wanted.has(seq)) entries.push(entryOf(seq, data));
+    }
+    return entries;
+  }
+}
+
+async function placesOf(appends: readonly UnderWay[]): Promise<number[]> {
+  const settled = await Promise.allSettled(appends.map(({ done }) => done));
+  return settled.flatMap((one) => (one.status === 'fulfilled' ? one.value.map(({ seq }) => seq) : []));
+}
+
+/** Removes what is stored of a topic before the place `end`. */
+export async function purge(link: Link, names: Names, topic: Topic, end: number): Promise<void> {
+  await asked(link.jsm.streams.purge(names.log, { filter: names.subject(topic), seq: end }));
+}
+
+/** JetStream's message ids are headers; keys are of any length and content. */
+export function hashOf(key: string): string {
+  return createHash('sha256').update(key).digest('base64url');
+}

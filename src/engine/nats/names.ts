@@ -1,0 +1,68 @@
+import type { Topic } from '../engine.js';
+
+/** What things are called in NATS. Everything begins with the name that this InterChat has there. */
+export class Names {
+  /** The JetStream stream that is the log. */
+  readonly log: string;
+  /** The bucket that is the directory, and the stream behind it. */
+  readonly bucket: string;
+  readonly bucketStream: string;
+  readonly #logSubjects: string;
+  readonly #liveSubjects: string;
+  readonly #keySubjects: string;
+
+  constructor(private readonly name: string) {
+    this.log = `${name}-log`;
+    this.bucket = `${name}-directory`;
+    this.bucketStream = `KV_${this.bucket}`;
+    this.#logSubjects = `${name}.log.`;
+    this.#liveSubjects = `${name}.live.`;
+    this.#keySubjects = `$KV.${this.bucket}.`;
+  }
+
+  /** Under which an entry of this topic is stored. */
+  subject(topic: Topic | '>'): string {
+    return this.#logSubjects + topic;
+  }
+
+  /** Under which what was stored of this topic is published to whoever follows it. */
+  live(topic: Topic | '>'): string {
+    return this.#liveSubjects + topic;
+  }
+
+  topicOf(subject: string): Topic {
+    return subject.slice(this.#logSubjects.length) as Topic;
+  }
+
+  topicOfLive(subject: string): Topic {
+    return subject.slice(this.#liveSubjects.length) as Topic;
+  }
+
+  /** Under which a key of the bucket is stored. */
+  keySubject(key: string): string {
+    return this.#keySubjects + key;
+  }
+
+  keyOf(subject: string): string {
+    return subject.slice(this.#keySubjects.length);
+  }
+
+  /** Under which what was stored in the bucket is published. */
+  liveKey(key: string): string {
+    return `${this.name}.key.${key}`;
+  }
+
+  keyOfLive(subject: string): string {
+    return subject.slice(`${this.name}.key.`.length);
+  }
+
+  /** What nodes tell each other of what they hold. */
+  get leases(): string {
+    return `${this.name}.leases`;
+  }
+
+  /** Where a node is asked for something. */
+  node(node: string, question: string): string {
+    return `${this.name}.node.${node}.${question}`;
+  }
+}

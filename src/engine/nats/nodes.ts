@@ -1,0 +1,58 @@
+import type { Bucket } from './bucket.js';
+import { LEASE, type NatsLeases } from './leases.js';
+import type { Link } from './link.js';
+import type { Names } from './names.js';
+
+/** Under which each node that runs is noted in the bucket, so that who starts knows whom to wait for. */
+export const NODE = 'node.';
+
+/** How long the others may take to have heard of a change, in milliseconds. */
+const HEARD_WITHIN = 1_000;
+
+/** Between two looks at who has answered, in milliseconds. */
+const LOOK_EVERY = 10;
+
+/** The nodes that make up one InterChat. */
+export class Nodes {
+  constructor(
+    private readonly link: Link,
+    private readonly names: Names,
+    private readonly bucket: Bucket,
+    private readonly leases: NatsLeases,
+  ) {}
+
+  /**
+   * Joins the others; resolves when it is known what each of those alive holds. Those that are noted and do not answer while
+   * their lease lasts are dead.
+   */
+  async join(): Promise<void> {
+    const { link, names, bucket, leases } = this;
+    link.nc.subscribe(names.node(leases.node, 'reach'), {
+      callback: (_, message) => {
+        const answer = () => message.respond();
+        void bucket.reached(Number(message.string())).then(answer);
+      },
+    });
+    leases.open();
+    await bucket.put(NODE + leases.node, { since: Date.now() }, null);
+    const until = performance.now() + LEASE;
+    const noted = [...bucket.all(NODE)].map(([key]) => key.slice(NODE.length)).filter((node) => node !== leases.node);
+    while (performance.now() < until && !noted.every((node) => leases.knows(node))) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
+    }
+  }
+
+  /** Resolves when all others that are alive have this sequence of the bucket, or have had the time for it. */
+  async reachedByAll(seq: number): Promise<void> {
+    const ask = (node: string) =>
+      this.link.nc.request(this.names.node(node, 'reach'), String(seq), { timeout: HEARD_WITHIN });
+    // Who does not answer is dead, or will catch up by itself.
+    await Promise.allSettled(this.leases.others().map(ask));
+  }
+
+  async leave(): Promise<void> {
+    // Where that fails, others find out that it is gone.
+    await this.bucket.remove(NODE + this.leases.node).catch(() => undefined);
+    this.leases.close();
+  }
+}

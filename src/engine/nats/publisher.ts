@@ -1,0 +1,167 @@
+import { headers, type Msg, type MsgHdrs, type Subscription } from '@nats-io/transport-node';
+import { EngineUnavailable } from '../engine.js';
+import type { Link } from './link.js';
+
+/** What JetStream says of a message that it has stored. */
+export interface Stored {
+  readonly seq: number;
+  /** It had been stored before, under the same Nats-Msg-Id. */
+  readonly duplicate: boolean;
+}
+
+/** JetStream does not store it. */
+export class Refused extends Error {
+  override readonly name = 'Refused';
+
+  /** @param code of the API of JetStream, such as 10071 where another sequence was expected */
+  constructor(
+    readonly code: number,
+    description: string,
+  ) {
+    super(description);
+  }
+}
+
+interface Waiting {
+  readonly subject: string;
+  readonly body: Uint8Array;
+  readonly headers: MsgHdrs | undefined;
+  readonly resolve: (stored: Stored) => void;
+  readonly reject: (error: Error) => void;
+  due: number;
+}
+
+/** For how many milliseconds an answer is waited for. */
+const TIMEOUT = 5_000;
+const CHECK_EVERY = 250;
+
+/** How many may be unanswered at once: from 10,000 on a server begins to refuse. */
+const MOST_UNDER_WAY = 3_000;
+
+/** The header of a "nobody listens": the stream has no leader at this moment. */
+const NO_RESPONDERS = 503;
+
+/**
+ * Publishes to JetStream and waits for what becomes of it, in the order of the calls. The client's own `publish` makes a
+ * timer, a subscription's bookkeeping and a nuid for each message: this costs a third of it.
+ */
+export class Publisher {
+  readonly #inbox: string;
+  readonly #subscription: Subscription;
+  readonly #underWay = new Map<string, Waiting>();
+  readonly #queue: Waiting[] = [];
+  readonly #timer: NodeJS.Timeout;
+  #number = 0;
+  #drained: (() => void) | undefined;
+
+  constructor(private readonly link: Link) {
+    this.#inbox = `_INBOX.${crypto.randomUUID()}.`;
+    this.#subscription = link.nc.subscribe(`${this.#inbox}*`, { callback: (_, message) => this.#answered(message) });
+    link.listen({ down: () => this.#fail(), doubt: () => undefined });
+    this.#timer = setInterval(() => this.#expire(), CHECK_EVERY);
+    this.#timer.unref();
+  }
+
+  /**
+   * Resolves when it is stored on as many servers as have to have it.
+   * @throws Refused; EngineUnavailable when it is not known what became of it
+   */
+  publish(subject: string, body: Uint8Array, headers?: MsgHdrs): Promise<Stored> {
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = { subject, body, headers, resolve, reject, due: 0 };
+      if (this.#queue.length > 0 || this.#underWay.size >= MOST_UNDER_WAY) this.#queue.push(waiting);
+      else this.#send(waiting);
+    });
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    if (this.#underWay.size > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#fail();
+    this.#subscription.unsubscribe();
+  }
+
+  #send(waiting: Waiting): void {
+    const { subject, body, headers } = waiting;
+    const number = String(this.#number++);
+    waiting.due = performance.now() + TIMEOUT;
+    try {
+      this.link.nc.publish(subject, body, { reply: this.#inbox + number, headers });
+    } catch (error) {
+      waiting.reject(new EngineUnavailable(`NATS does not take it: ${(error as Error).message}`, { cause: error }));
+      return;
+    }
+    this.#underWay.set(number, waiting);
+  }
+
+  #answered(message: Msg): void {
+    const number = message.subject.slice(this.#inbox.length);
+    const waiting = this.#underWay.get(number);
+    if (!waiting) return;
+    this.#underWay.delete(number);
+    const next = this.#queue.shift();
+    if (next) this.#send(next);
+    if (message.headers?.code === NO_RESPONDERS) {
+      waiting.reject(new EngineUnavailable('no NATS server leads the log at this moment'));
+    } else {
+      settle(waiting, message);
+    }
+    this.#told();
+  }
+
+  #expire(): void {
+    const now = performance.now();
+    // All wait equally long, so the first is the oldest.
+    for (const [number, waiting] of this.#underWay) {
+      if (waiting.due > now) break;
+      this.#underWay.delete(number);
+      waiting.reject(new EngineUnavailable('NATS did not confirm in time that it is stored'));
+      const next = this.#queue.shift();
+      if (next) this.#send(next);
+    }
+    this.#told();
+  }
+
+  /** The connection is gone: what is under way may have been stored or not. */
+  #fail(): void {
+    const all = [...this.#underWay.values(), ...this.#queue.splice(0)];
+    this.#underWay.clear();
+    for (const { reject } of all) reject(new EngineUnavailable('the connection to NATS was lost before the answer'));
+    this.#told();
+  }
+
+  #told(): void {
+    if (this.#underWay.size === 0) this.#drained?.();
+  }
+}
+
+interface Answer {
+  readonly seq?: number;
+  readonly duplicate?: boolean;
+  readonly error?: { readonly err_code?: number; readonly code?: number; readonly description?: string };
+}
+
+/** Servers answer this while a message with the same Nats-Msg-Id is on its way, or in versions before with the sequence 0. */
+const IN_PROCESS = 10_158;
+
+function settle({ resolve, reject }: Waiting, message: Msg): void {
+  const { seq = 0, duplicate = false, error } = message.json<Answer>();
+  if (error) {
+    const { err_code: code = error.code ?? 0, description = 'no reason given' } = error;
+    if (code === IN_PROCESS) resolve({ seq: 0, duplicate: true });
+    else reject(new Refused(code, description));
+  } else {
+    resolve({ seq, duplicate });
+  }
+}
+
+/** Headers with these values; undefined ones are left out. */
+export function headersOf(values: Readonly<Record<string, string | undefined>>): MsgHdrs {
+  const all = headers();
+  for (const [name, value] of Object.entries(values)) if (value !== undefined) all.set(name, value);
+  return all;
+}

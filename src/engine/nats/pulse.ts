@@ -1,0 +1,69 @@
+import type { StreamInfo } from '@nats-io/jetstream';
+import type { Bucket } from './bucket.js';
+import type { Feed } from './feed.js';
+import type { Link } from './link.js';
+import type { StreamState } from './stream-state.js';
+
+/** How often the leaders are asked, in milliseconds. */
+const BEAT_EVERY = 500;
+
+/**
+ * Asks the leaders of the log and of the directory again and again how far they are. So it is known whether they are there,
+ * that another leads now, and up to where it is certain that nothing was missed: what was stored when the last answer but one
+ * was given has come by now, if nothing happened in between by which it could have been lost.
+ */
+export class Pulse {
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+  #doubts = 0;
+  #before: { readonly last: number; readonly doubts: number } | undefined;
+  #leaders: string | undefined;
+
+  constructor(
+    private readonly link: Link,
+    private readonly log: StreamState,
+    private readonly directory: StreamState,
+    private readonly feed: Feed,
+    private readonly bucket: Bucket,
+  ) {
+    link.listen({ doubt: () => this.#doubts++ });
+  }
+
+  /** Resolves after the first answers. @throws EngineUnavailable */
+  async open(): Promise<void> {
+    const [log] = await this.#ask();
+    this.feed.confirm(log.state.last_seq);
+    this.#timer = setTimeout(() => void this.#beat(), BEAT_EVERY).unref();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #beat(): Promise<void> {
+    const doubts = this.#doubts;
+    try {
+      const [log, directory] = await this.#ask();
+      this.link.silence = null;
+      await this.link.flush();
+      if (doubts === this.#doubts) {
+        if (this.#before?.doubts === doubts) this.feed.confirm(this.#before.last);
+        this.#before = { last: log.state.last_seq, doubts };
+      }
+      this.bucket.confirm(directory.state.last_seq);
+    } catch (error) {
+      if (this.link.isConnected) this.link.silence = `JetStream does not answer: ${(error as Error).message}`;
+      this.link.doubt();
+    }
+    if (!this.#closed) this.#timer = setTimeout(() => void this.#beat(), BEAT_EVERY).unref();
+  }
+
+  async #ask(): Promise<[StreamInfo, StreamInfo]> {
+    const infos = await Promise.all([this.log.info(), this.directory.info()]);
+    const leaders = infos.map(({ cluster }) => cluster?.leader).join();
+    if (this.#leaders !== undefined && leaders !== this.#leaders) this.link.doubt();
+    this.#leaders = leaders;
+    return infos;
+  }
+}

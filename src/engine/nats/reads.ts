@@ -1,0 +1,124 @@
+import { AckPolicy, type Consumer, DeliverPolicy, type JsMsg, type StoredMsg } from '@nats-io/jetstream';
+import { nanos } from '@nats-io/transport-node';
+import { EngineUnavailable } from '../engine.js';
+import { asked, type Link, unavailable } from './link.js';
+
+/** Which part of a stream to read: what is stored under `filter` behind `after`, up to and with `upTo`. */
+export interface Part {
+  readonly stream: string;
+  /** A subject; may have wildcards. */
+  readonly filter: string;
+  readonly after: number;
+  /** A place at which, as its leader said, there is something: the end is known by having met it. */
+  readonly upTo: number;
+  readonly headersOnly: boolean;
+}
+
+/** How many messages are asked for at a time. */
+const WHOLE_AT_A_TIME = 100;
+const HEADERS_AT_A_TIME = 1_000;
+
+/** The least that JetStream lets one wait, in milliseconds. */
+const PATIENCE = 1_000;
+
+/** For how long a reader that is lost is kept by the server, in milliseconds. */
+const FORGOTTEN_AFTER = 10_000;
+
+/** How often one goes on after a failure, such as a server that ends meanwhile. */
+const ATTEMPTS = 4;
+
+/** How many are read one by one at a time. */
+const SINGLY = 32;
+
+/**
+ * Reads from streams of JetStream. Only the leader of a stream knows all that was acknowledged: the other copies, which answer
+ * direct gets and may serve consumers, can be a little behind, though what they have of a topic is always a beginning of it
+ * without holes. So how far there is something to be read is asked of the leader, and then read from whichever copy until
+ * that has been met.
+ */
+export class Reads {
+  constructor(private readonly link: Link) {}
+
+  /** The newest message under this subject, by the leader; null when there is none. @throws EngineUnavailable */
+  newest(stream: string, subject: string): Promise<StoredMsg | null> {
+    this.link.assertUp();
+    return asked(this.link.jsm.streams.getMessage(stream, { last_by_subj: subject }));
+  }
+
+  /** What there is at a place; null when nothing is, or is no more. @throws EngineUnavailable */
+  async at(stream: string, seq: number): Promise<StoredMsg | null> {
+    this.link.assertUp();
+    const direct = await this.link.jsm.direct.getMessage(stream, { seq }).catch(() => null);
+    return direct ?? asked(this.link.jsm.streams.getMessage(stream, { seq }));
+  }
+
+  /** What there is at these places, in their order. @throws EngineUnavailable */
+  async atEach(stream: string, seqs: readonly number[]): Promise<(StoredMsg | null)[]> {
+    const found: (StoredMsg | null)[] = [];
+    for (let from = 0; from < seqs.length; from += SINGLY) {
+      found.push(...(await Promise.all(seqs.slice(from, from + SINGLY).map((seq) => this.at(stream, seq)))));
+    }
+    return found;
+  }
+
+  /** Reads a part, in order, some at a time. @throws EngineUnavailable */
+  async *scan(part: Part): AsyncGenerator<readonly JsMsg[], void, void> {
+    let { after, upTo } = part;
+    let failures = 0;
+    while (after < upTo) {
+      try {
+        for await (const messages of this.#consume({ ...part, after, upTo })) {
+          failures = 0;
+          after = messages.at(-1)?.seq ?? after;
+          yield messages;
+        }
+        if (after >= upTo) return;
+        // What was to be met has gone meanwhile, or the copy that was asked is behind.
+        const newest = await this.newest(part.stream, part.filter);
+        upTo = Math.min(upTo, newest?.seq ?? 0);
+        if (++failures > ATTEMPTS) throw new EngineUnavailable('a copy of the log stays behind');
+      } catch (error) {
+        if (++failures > ATTEMPTS) throw error instanceof EngineUnavailable ? error : unavailable(error);
+        this.link.assertUp();
+      }
+    }
+  }
+
+  /** Reads until the end is met or nothing comes any more. */
+  async *#consume({ stream, filter, after, upTo, headersOnly }: Part): AsyncGenerator<readonly JsMsg[], void, void> {
+    const { jsm, js } = this.link;
+    this.link.assertUp();
+    const info = await jsm.consumers.add(stream, {
+      ack_policy: AckPolicy.None,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: after + 1,
+      filter_subject: filter,
+      headers_only: headersOnly,
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: nanos(FORGOTTEN_AFTER),
+    });
+    try {
+      const consumer = js.consumers.getConsumerFromInfo(info);
+      const most = headersOnly ? HEADERS_AT_A_TIME : WHOLE_AT_A_TIME;
+      let position = after;
+      let pending = info.num_pending;
+      while (position < upTo) {
+        const messages = await fetch(consumer, Math.max(1, Math.min(pending, most)));
+        const last = messages.at(-1);
+        if (!last) return;
+        position = last.seq;
+        pending = last.info.pending;
+        yield messages;
+      }
+    } finally {
+      jsm.consumers.delete(stream, info.name).catch(() => undefined);
+    }
+  }
+}
+
+async function fetch(consumer: Consumer, count: number): Promise<JsMsg[]> {
+  const messages: JsMsg[] = [];
+  for await (const message of await consumer.fetch({ max_messages: count, expires: PATIENCE })) messages.push(message);
+  return messages;
+}

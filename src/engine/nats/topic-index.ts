@@ -1,0 +1,113 @@
+import type { Range } from '../engine.js';
+import type { Particulars } from './record.js';
+
+/** Where the entries of one topic are, in order: a copy of what JetStream knows, without the bodies. */
+export class TopicIndex {
+  #seqs: number[] = [];
+  #appendedAt: number[] = [];
+  /** Of those that expire, when. */
+  readonly #expiresAt = new Map<number, number>();
+  /** Of those with a dedup key, its hash. */
+  readonly #keys = new Map<number, string>();
+
+  get size(): number {
+    return this.#seqs.length;
+  }
+
+  get seqs(): readonly number[] {
+    return this.#seqs;
+  }
+
+  /** 0 when there is nothing. */
+  get newest(): number {
+    return this.#seqs.at(-1) ?? 0;
+  }
+
+  /** To be called in ascending order. */
+  add(seq: number, { appendedAt, expiresAt, key }: Particulars): void {
+    if (seq <= this.newest) return;
+    this.#seqs.push(seq);
+    this.#appendedAt.push(appendedAt);
+    if (expiresAt !== undefined) this.#expiresAt.set(seq, expiresAt);
+    if (key !== undefined) this.#keys.set(seq, key);
+  }
+
+  /** Takes out everything up to and with this place. */
+  removeThrough(seq: number): void {
+    this.#remove(0, this.#firstAbove(seq));
+  }
+
+  /** Takes out everything behind this place. */
+  removeBehind(seq: number): void {
+    this.#remove(this.#firstAbove(seq), this.#seqs.length);
+  }
+
+  remove(seq: number): void {
+    const at = this.#firstAbove(seq - 1);
+    if (this.#seqs[at] === seq) this.#remove(at, at + 1);
+  }
+
+  isExpired(seq: number, now: number): boolean {
+    const expiresAt = this.#expiresAt.get(seq);
+    return expiresAt !== undefined && expiresAt <= now;
+  }
+
+  expiresAt(seq: number): number | undefined {
+    return this.#expiresAt.get(seq);
+  }
+
+  appendedAt(seq: number): number {
+    return this.#appendedAt[this.#firstAbove(seq - 1)] ?? 0;
+  }
+
+  keyOf(seq: number): string | undefined {
+    return this.#keys.get(seq);
+  }
+
+  /** The places that {@link Log.read} gives, in ascending order. */
+  select({ after = 0 as never, before, limit, newest = false }: Range, now: number): number[] {
+    const begin = this.#firstAbove(after);
+    const end = before === undefined ? this.#seqs.length : this.#firstAbove(before - 1);
+    const found: number[] = [];
+    if (newest) {
+      for (let at = end - 1; at >= begin && found.length < limit; at--) this.#take(at, now, found);
+      return found.reverse();
+    }
+    for (let at = begin; at < end && found.length < limit; at++) this.#take(at, now, found);
+    return found;
+  }
+
+  /** How many there are behind this place that have not expired. */
+  count(after: number, now: number): number {
+    const begin = this.#firstAbove(after);
+    let count = this.#seqs.length - begin;
+    for (const [seq, expiresAt] of this.#expiresAt) if (seq > after && expiresAt <= now) count--;
+    return count;
+  }
+
+  #take(at: number, now: number, found: number[]): void {
+    const seq = this.#seqs[at] as number;
+    if (!this.isExpired(seq, now)) found.push(seq);
+  }
+
+  #remove(begin: number, end: number): void {
+    for (let at = begin; at < end; at++) {
+      this.#expiresAt.delete(this.#seqs[at] as number);
+      this.#keys.delete(this.#seqs[at] as number);
+    }
+    this.#seqs.splice(begin, end - begin);
+    this.#appendedAt.splice(begin, end - begin);
+  }
+
+  /** The position of the first place above `seq`, by bisection. */
+  #firstAbove(seq: number): number {
+    let low = 0;
+    let high = this.#seqs.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#seqs[middle] as number) <= seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,174 @@
+import { EngineUnavailable, type Retention, type Topic } from '../engine.js';
+import type { Bucket } from './bucket.js';
+import type { Floors } from './floors.js';
+import type { Link } from './link.js';
+import { asked } from './link.js';
+import type { NatsLeases } from './leases.js';
+import { purge } from './log.js';
+import type { Names } from './names.js';
+import { NODE } from './nodes.js';
+import type { Notes } from './notes.js';
+import { particularsOf } from './record.js';
+import type { StreamState } from './stream-state.js';
+import type { TopicIndexes } from './topic-indexes.js';
+
+export interface TrimmerParts {
+  readonly link: Link;
+  readonly names: Names;
+  readonly state: StreamState;
+  readonly indexes: TopicIndexes;
+  readonly bucket: Bucket;
+  readonly floors: Floors;
+  readonly notes: Notes;
+  readonly leases: NatsLeases;
+}
+
+/** The least time between two rounds, in milliseconds; and how much longer than a round it rests at the least. */
+const ROUND_EVERY = 500;
+const REST = 4;
+
+/** Entries that expired, of one topic, that are removed in a round: each is a round trip. */
+const SINGLY = 500;
+
+/** Things in the bucket that are removed at the same time. */
+const AT_ONCE = 16;
+
+/** A topic is trimmed when it has so many times what it may have, or more than that for so many milliseconds. */
+const CROWDED = 1.25;
+const LINGER = 8_000;
+
+/** Topics that are looked at for the age of their entries in a round. */
+const AGED = 1_000;
+
+/**
+ * Removes what need not be kept. JetStream could keep so many messages a subject by itself, but then nobody could say
+ * afterwards what had been there, nor count those that expire apart. One node does it for all: the first of those alive. A
+ * floor is raised before anything below it goes.
+ */
+export class Trimmer {
+  #timer: NodeJS.Timeout;
+  #working: Promise<void> | undefined;
+  #closed = false;
+  /** The place of the newest entry when the topics were counted last; undefined when they never were. */
+  #counted: number | undefined;
+  /** Topics that have more than they may have, and since when (performance.now): purging is dear, so they gather some. */
+  #crowded = new Map<Topic, number>();
+
+  constructor(
+    private readonly parts: TrimmerParts,
+    private readonly retention: Retention,
+    private readonly now: () => number,
+    private readonly onError: (error: Error) => void,
+  ) {
+    this.#timer = this.#later(ROUND_EVERY);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#working;
+  }
+
+  #later(milliseconds: number): NodeJS.Timeout {
+    return setTimeout(() => (this.#working = this.#round()), milliseconds).unref();
+  }
+
+  async #round(): Promise<void> {
+    const began = performance.now();
+    try {
+      if (this.parts.leases.isFirst && this.parts.link.trouble === null) await this.#work();
+    } catch (error) {
+      // What it could not do now it does in the next round, and why not is in the health of the engine.
+      if (!(error instanceof EngineUnavailable)) this.onError(error as Error);
+    }
+    if (!this.#closed) this.#timer = this.#later(Math.max(ROUND_EVERY, REST * (performance.now() - began)));
+  }
+
+  async #work(): Promise<void> {
+    const { link, names, state, notes } = this.parts;
+    const last = await state.last();
+    if (last !== this.#counted || this.#crowded.size > 0) {
+      const { state: counts } = await asked(link.jsm.streams.info(names.log, { subjects_filter: names.subject('>') }));
+      await this.#trimCrowded(Object.entries(counts.subjects ?? {}));
+      this.#counted = last;
+    }
+    await this.#trimAged();
+    await notes.sweep();
+    await this.#clearBucket();
+    await this.#forgetNodes();
+  }
+
+  async #trimCrowded(counts: readonly [subject: string, count: number][]): Promise<void> {
+    const { maxEntries } = this.retention;
+    const now = performance.now();
+    const before = this.#crowded;
+    this.#crowded = new Map();
+    for (const [subject, count] of counts) {
+      if (count <= maxEntries || this.#closed) continue;
+      const topic = this.parts.names.topicOf(subject);
+      const since = before.get(topic) ?? now;
+      if (count > maxEntries * CROWDED || now - since > LINGER) await this.#trim(topic);
+      else this.#crowded.set(topic, since);
+    }
+  }
+
+  /** The oldest entry of all says whether there is anything too old. */
+  async #trimAged(): Promise<void> {
+    const { link, names, state } = this.parts;
+    for (let round = 0; round < AGED && !this.#closed; round++) {
+      const { first_seq: seq, messages } = (await state.info()).state;
+      if (messages === 0) return;
+      const oldest = await asked(link.jsm.streams.getMessage(names.log, { seq }));
+      if (!oldest || particularsOf(oldest.header).appendedAt > this.#tooOld()) return;
+      await this.#trim(names.topicOf(oldest.subject));
+    }
+  }
+
+  #tooOld(): number {
+    return this.now() - this.retention.maxAge;
+  }
+
+  async #trim(topic: Topic): Promise<void> {
+    const { link, names, indexes, floors, notes } = this.parts;
+    const index = await indexes.fresh(topic);
+    const now = this.now();
+    const lasting = index.seqs.filter((seq) => !index.isExpired(seq, now));
+    const old = index.seqs.filter((seq) => index.appendedAt(seq) <= this.#tooOld());
+    const crowded = lasting[lasting.length - this.retention.maxEntries - 1] ?? 0;
+    const upTo = Math.max(crowded, old.at(-1) ?? 0);
+    if (upTo > 0) {
+      const floor = lasting.findLast((seq) => seq <= upTo);
+      if (floor !== undefined) await floors.raise(topic, floor);
+      await notes.keep(index, upTo);
+      await purge(link, names, topic, upTo + 1);
+      indexes.removeThrough(topic, upTo);
+    }
+    const expired = index.seqs.filter((seq) => index.isExpired(seq, now)).slice(0, SINGLY);
+    for (const seq of expired) {
+      await asked(link.jsm.streams.deleteMessage(names.log, seq, false));
+      indexes.remove(topic, seq);
+    }
+  }
+
+  async #clearBucket(): Promise<void> {
+    const { link, names, bucket } = this.parts;
+    while (!this.#closed) {
+      const waste = bucket.takeWaste(AT_ONCE);
+      // They may be gone already: another node was the first before.
+      const gone = waste.map((seq) =>
+        link.jsm.streams.deleteMessage(names.bucketStream, seq, false).catch(() => undefined),
+      );
+      await Promise.all(gone);
+      if (waste.length < AT_ONCE) return;
+    }
+  }
+
+  /** Nodes that ended without a word. */
+  async #forgetNodes(): Promise<void> {
+    const { bucket, leases } = this.parts;
+    const alive = new Set([leases.node, ...leases.others()]);
+    for (const [key] of [...bucket.all(NODE)]) {
+      if (!alive.has(key.slice(NODE.length))) await bucket.remove(key);
+    }
+  }
+}

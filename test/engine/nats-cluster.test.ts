@@ -1,0 +1,3 @@
+import { natsContract } from './nats-place.js';
+
+await natsContract(3);
