@@ -3,7 +3,7 @@ import { openFileTarget, openPipeTarget } from '../engine/file/target.js';
 import type { Command } from './command.js';
 import { openEngineSource } from './engines.js';
 import { ExitCode } from './exit-code.js';
-import { amount, moveAll, readMovingArguments } from './moving.js';
+import { movedLine, moveAll, readMovingArguments } from './moving.js';
 import { note, write } from './output.js';
 
 export const command: Command = {
@@ -23,7 +23,7 @@ export const command: Command = {
     );
     const where = file === '-' ? 'standard output' : file;
     note(
-      moved ? `Exported ${amount(moved)} to ${where}.` : `There is nothing to do: everything is in ${where} already.`,
+      moved ? movedLine(`Exported to ${where}`, moved) : `There is nothing to do: everything is in ${where} already.`,
     );
     return ExitCode.done;
   },

@@ -3,7 +3,7 @@ import { openFileSource, openPipeSource } from '../engine/file/source.js';
 import type { Command } from './command.js';
 import { openEngineTarget } from './engines.js';
 import { ExitCode } from './exit-code.js';
-import { amount, moveAll, readMovingArguments } from './moving.js';
+import { movedLine, moveAll, readMovingArguments } from './moving.js';
 import { note } from './output.js';
 
 export const command: Command = {
@@ -21,7 +21,7 @@ export const command: Command = {
       async () => (file === '-' ? openPipeSource(process.stdin) : openFileSource(file)),
       () => openEngineTarget(config),
     );
-    note(moved ? `Imported ${amount(moved)}.` : 'There is nothing to do: everything has been imported already.');
+    note(moved ? movedLine('Imported', moved) : 'There is nothing to do: everything has been imported already.');
     return ExitCode.done;
   },
 };

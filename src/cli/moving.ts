@@ -48,10 +48,10 @@ export async function moveAll(
   }
 }
 
-/** How much it was, for the closing line. */
-export function amount({ after, entries, records }: Moved): string {
-  const before = after === 0 ? '' : ` behind entry ${after}, where an earlier run was interrupted`;
-  return `${count(entries, 'entry', 'entries')} and ${count(records, 'record')}${before}`;
+/** What was moved, and how much of it: the closing line. */
+export function movedLine(what: string, { after, entries, records }: Moved): string {
+  const before = after === 0 ? '' : `; an earlier run was interrupted behind entry ${after}`;
+  return `${what}: ${count(entries, 'entry', 'entries')} and ${count(records, 'record')}${before}.`;
 }
 
 function readOrRefuse(command: string, args: readonly string[]) {
