@@ -147,6 +147,12 @@ export type Config = Readonly<z.output<typeof settings>>;
 
 type Key = keyof Config;
 
+/** Which engine, and where: what the commands take that open one without serving it. */
+const engineSettings = settings.pick({ data: true, engine: true });
+
+/** The settings of `interchat export` and `interchat import`, checked. */
+export type EngineConfig = Readonly<z.output<typeof engineSettings>>;
+
 /** A setting as given, before it is checked. */
 interface Given {
   readonly text: string;
@@ -155,7 +161,7 @@ interface Given {
 }
 
 const keys = settings.keyof().options;
-const flags = new Map(keys.map((key) => [flagName(key), key]));
+const engineKeys = engineSettings.keyof().options;
 const variables = new Map(keys.map((key) => [variableName(key), key]));
 
 /**
@@ -166,8 +172,30 @@ const variables = new Map(keys.map((key) => [variableName(key), key]));
  * @throws ConfigError for a setting that is unknown or out of range
  */
 export function readConfig(args: string[], env: NodeJS.ProcessEnv): Config {
-  const given = new Map([...fromVariables(env), ...fromFlags(args)]);
-  const parsed = settings.safeParse(Object.fromEntries([...given].map(([key, { text }]) => [key, text])), {
+  const { given, positionals } = read('serve', keys, args, env);
+  if (positionals[0] !== undefined) {
+    throw new ConfigError(`Unexpected argument ${quote(positionals[0])}: interchat serve takes flags alone.`);
+  }
+  return check(settings, given);
+}
+
+/**
+ * Reads, in the same way, which engine a command is to open. Variables of other settings may be set.
+ *
+ * @param command what stands before `args` on the command line
+ * @throws ConfigError for a setting that is unknown or out of range
+ */
+export function readEngineConfig(
+  command: string,
+  args: string[],
+  env: NodeJS.ProcessEnv,
+): { readonly config: EngineConfig; readonly positionals: readonly string[] } {
+  const { given, positionals } = read(command, engineKeys, args, env);
+  return { config: check(engineSettings, given), positionals };
+}
+
+function check<Settings extends z.ZodObject>(schema: Settings, given: ReadonlyMap<Key, Given>): z.output<Settings> {
+  const parsed = schema.safeParse(Object.fromEntries([...given].map(([key, { text }]) => [key, text])), {
     reportInput: true,
   });
   if (parsed.success) return parsed.data;
@@ -182,19 +210,30 @@ export function readConfig(args: string[], env: NodeJS.ProcessEnv): Config {
 
 /** The help text of `interchat serve`, without a line break at its end. */
 export function configHelp(): string {
-  const left = keys.map((key) => `  --${flagName(key)} ${describe(key).value}`);
-  const width = Math.max(...left.map((text) => text.length)) + 2;
   return [
     'Usage: interchat serve [--NAME VALUE]…',
     '',
     'Starts the server. Each setting is a flag or a variable: --max-body is INTERCHAT_MAX_BODY.',
     'Flags come before variables, variables before defaults, which stand in brackets.',
     '',
-    ...keys.map((key, at) => {
+    helpLines(keys),
+  ].join('\n');
+}
+
+/** The lines of the help that tell the settings of {@link readEngineConfig}. */
+export function engineConfigHelp(): string {
+  return helpLines(engineKeys);
+}
+
+function helpLines(keys: readonly Key[]): string {
+  const left = keys.map((key) => `  --${flagName(key)} ${describe(key).value}`);
+  const width = Math.max(...left.map((text) => text.length)) + 2;
+  return keys
+    .map((key, at) => {
       const preset = defaultOf(key);
       return `${left[at]?.padEnd(width)}${describe(key).help}${preset === '' ? '' : ` [${preset}]`}`;
-    }),
-  ].join('\n');
+    })
+    .join('\n');
 }
 
 /** The settings as the lines of a Markdown table: flag, variable, default, meaning. */
@@ -206,35 +245,45 @@ export function configTable(): string {
   return ['| flag | variable | default | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
 
-function* fromFlags(args: string[]): Generator<[Key, Given]> {
+/** What is given of these settings, and what is no flag. */
+function read(
+  command: string,
+  takes: readonly Key[],
+  args: string[],
+  env: NodeJS.ProcessEnv,
+): { readonly given: ReadonlyMap<Key, Given>; readonly positionals: readonly string[] } {
+  const given = new Map([...fromVariables(command, env)].filter(([key]) => takes.includes(key)));
+  const flags = new Map(takes.map((key) => [flagName(key), key]));
   const options = Object.fromEntries([...flags.keys()].map((name) => [name, { type: 'string' as const }]));
+  const positionals: string[] = [];
   // Not `strict`: its errors name neither what is accepted nor the nearest flag. The tokens tell everything it checks.
   for (const token of parseArgs({ args, options, strict: false, tokens: true }).tokens) {
     if (token.kind === 'option-terminator') continue;
     if (token.kind === 'positional') {
-      throw new ConfigError(`Unexpected argument ${quote(token.value)}: interchat serve takes flags alone.`);
+      positionals.push(token.value);
+      continue;
     }
     const key = flags.get(token.name);
     if (key === undefined || !token.rawName.startsWith('--')) {
-      throw new ConfigError(
-        `Unknown flag ${token.rawName}${suggestion(token.rawName, [...flags.keys()].map(dashed), '--')}`,
-      );
+      const known = [...flags.keys()].map(dashed);
+      throw new ConfigError(`Unknown flag ${token.rawName}${suggestion(token.rawName, known, '--', command)}`);
     }
     // `--data --port 80` is a forgotten value, not a folder with the name "--port".
     if (token.value === undefined || (!token.inlineValue && token.value.startsWith('--'))) {
       throw new ConfigError(`${token.rawName} needs a value, it takes ${describe(key).takes}.`);
     }
-    yield [key, { text: token.value, source: token.rawName }];
+    given.set(key, { text: token.value, source: token.rawName });
   }
+  return { given, positionals };
 }
 
-function* fromVariables(env: NodeJS.ProcessEnv): Generator<[Key, Given]> {
+function* fromVariables(command: string, env: NodeJS.ProcessEnv): Generator<[Key, Given]> {
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith('INTERCHAT_') || text === undefined || text === '' || CLIENT_VARIABLES.includes(name))
       continue;
     const key = variables.get(name);
     if (key === undefined)
-      throw new ConfigError(`Unknown variable ${name}${suggestion(name, variables.keys(), 'INTERCHAT_')}`);
+      throw new ConfigError(`Unknown variable ${name}${suggestion(name, variables.keys(), 'INTERCHAT_', command)}`);
     yield [key, { text, source: name }];
   }
 }
@@ -313,12 +362,12 @@ function origin(item: string): string | undefined {
 }
 
 /** Ends a refusal of a name: with the one that was probably meant, if one is near. `prefix` stands before each of them. */
-function suggestion(name: string, known: Iterable<string>, prefix: string): string {
+function suggestion(name: string, known: Iterable<string>, prefix: string, command: string): string {
   const [nearest] = [...known]
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
     .filter(({ candidate, distance }) => distance <= (candidate.length - prefix.length) / 2)
     .sort((a, b) => a.distance - b.distance);
-  return `${nearest === undefined ? '.' : `: did you mean ${nearest.candidate}?`} See interchat serve --help.`;
+  return `${nearest === undefined ? '.' : `: did you mean ${nearest.candidate}?`} See interchat ${command} --help.`;
 }
 
 /** How many letters have to be put in, left out or changed to make `a` into `b` (Levenshtein). */

@@ -1,5 +1,4 @@
 import { EXIT_CODES } from './exit-code.js';
-import { type OptionName, optionsHelp } from './options.js';
 
 /** A command of `interchat`, as its module exports it. */
 export interface Command {
@@ -7,10 +6,11 @@ export interface Command {
   readonly usage: string;
   /** What it does, in a few lines. */
   readonly description: string;
-  readonly options: readonly OptionName[];
+  /** The lines of the help that tell its options. */
+  readonly options: string;
   /**
    * Runs to its end, and answers with the exit code.
-   * @throws UsageError; whatever the SDK throws
+   * @throws CommandError; whatever the SDK throws
    */
   run(args: readonly string[]): Promise<number>;
 }
@@ -20,7 +20,7 @@ export function commandHelp({ usage, description, options }: Command): string {
   return [
     `Usage: interchat ${usage}`,
     description,
-    `Options, each of which is a variable too:\n${optionsHelp(options)}`,
+    `Options, each of which is a variable too:\n${options}`,
     EXIT_CODES,
   ].join('\n\n');
 }

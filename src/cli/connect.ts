@@ -1,7 +1,7 @@
 import { connect } from '../sdk/index.js';
 import type { Command } from './command.js';
 import { UsageError } from './exit-code.js';
-import { readOptions, serverUrl } from './options.js';
+import { optionsHelp, readOptions, serverUrl } from './options.js';
 import { commandsHelp } from './terminal/commands.js';
 import { PlainScreen } from './terminal/plain-screen.js';
 import { runSession } from './terminal/session.js';
@@ -17,7 +17,7 @@ export const command: Command = {
     '--timeout is how long to wait for each answer.',
     `\nCommands, in small letters or capitals, with a slash in front or without:\n${commandsHelp()}`,
   ].join('\n'),
-  options: OPTIONS,
+  options: optionsHelp(OPTIONS),
 
   async run(args) {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);

@@ -15,6 +15,8 @@ export const COMMANDS: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   ['rooms', { summary: 'which rooms there are', load: () => import('./rooms.js') }],
   ['send', { summary: 'send a text to a client, a room or everyone', load: () => import('./send.js') }],
   ['listen', { summary: 'print what comes in', load: () => import('./listen.js') }],
+  ['export', { summary: 'write all that a server keeps to a file', load: () => import('./export.js') }],
+  ['import', { summary: 'fill the store of a new server from such a file', load: () => import('./import.js') }],
 ]);
 
 /** What `interchat help` says, without a line break at its end. */

@@ -1,7 +1,7 @@
 import { InterChat } from '../sdk/index.js';
 import type { Command } from './command.js';
 import { ExitCode, UsageError } from './exit-code.js';
-import { readOptions } from './options.js';
+import { optionsHelp, readOptions } from './options.js';
 import { write } from './output.js';
 import { visibleJson } from './visible.js';
 import { clientLine } from './wording.js';
@@ -11,7 +11,7 @@ const OPTIONS = ['url', 'json', 'timeout'] as const;
 export const command: Command = {
   usage: 'list [--json]',
   description: 'Lists all clients, a line each: "Client 1 is at socket 3.", with the name in brackets if it has one.',
-  options: OPTIONS,
+  options: optionsHelp(OPTIONS),
 
   async run(args) {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);

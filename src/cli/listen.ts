@@ -1,7 +1,7 @@
 import { type Client, connect, type Message } from '../sdk/index.js';
 import type { Command } from './command.js';
 import { ExitCode, UsageError } from './exit-code.js';
-import { readOptions } from './options.js';
+import { optionsHelp, readOptions } from './options.js';
 import { note, write } from './output.js';
 import { visibleJson } from './visible.js';
 import { errorLine, messageLines, presenceLine } from './wording.js';
@@ -17,7 +17,7 @@ export const command: Command = {
     'with `change`. Everything else is said on standard error.',
     '--timeout is for how long to listen. Ends with 0 after Ctrl-C or the timeout, or with 1 if --once waited in vain.',
   ].join('\n'),
-  options: OPTIONS,
+  options: optionsHelp(OPTIONS),
 
   async run(args) {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);

@@ -1,7 +1,7 @@
 import { InterChat } from '../sdk/index.js';
 import type { Command } from './command.js';
 import { ExitCode, UsageError } from './exit-code.js';
-import { readOptions } from './options.js';
+import { optionsHelp, readOptions } from './options.js';
 import { write } from './output.js';
 import { visibleJson } from './visible.js';
 import { roomLine } from './wording.js';
@@ -11,7 +11,7 @@ const OPTIONS = ['url', 'json', 'timeout'] as const;
 export const command: Command = {
   usage: 'rooms [--json]',
   description: 'Lists all rooms, a line each: "#lobby: 3 members, 2 online."',
-  options: OPTIONS,
+  options: optionsHelp(OPTIONS),
 
   async run(args) {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);

@@ -2,7 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import { type Destination, InterChat, type Sent } from '../sdk/index.js';
 import type { Command } from './command.js';
 import { CommandError, ExitCode, UsageError } from './exit-code.js';
-import { readOptions } from './options.js';
+import { optionsHelp, readOptions } from './options.js';
 import { write } from './output.js';
 import { findTarget } from './target.js';
 import { visibleJson } from './visible.js';
@@ -21,7 +21,7 @@ export const command: Command = {
     'Without a token the message comes from nobody. A server that cannot be reached, or has no room for the moment, is asked',
     'again some times, with growing pauses; the message is sent once, however often it takes.',
   ].join('\n'),
-  options: OPTIONS,
+  options: optionsHelp(OPTIONS),
 
   async run(args) {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);

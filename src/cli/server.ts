@@ -3,12 +3,12 @@ import { pino, type Logger } from 'pino';
 import type { Config } from '../config.js';
 import type { Engine } from '../engine/engine.js';
 import { openLmdbEngine } from '../engine/lmdb/index.js';
+import { keptSecret } from '../engine/lmdb/secret.js';
 import { buildApp } from '../http/app.js';
 import type { App } from '../http/context.js';
 import { Metrics } from '../http/metrics.js';
 import { UnderWay } from '../http/under-way.js';
 import { Hub } from '../hub/hub.js';
-import { keptSecret } from './secret.js';
 
 /** A server that listens. */
 export interface Server {

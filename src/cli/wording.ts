@@ -56,8 +56,8 @@ export function errorLine(error: unknown): string {
 }
 
 /** So many of something: `1 message`, `2 messages`. */
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+export function count(number: number, noun: string, plural = `${noun}s`): string {
+  return `${number} ${number === 1 ? noun : plural}`;
 }
 
 function sender(from: Message['from']): string {

@@ -1,11 +1,14 @@
-import type { DirectoryRecord, Seq, Topic } from './engine.js';
+import type { Json, Seq, Topic } from './engine.js';
 
 /**
  * What an engine can do besides, while no server uses it: be written out whole, and be filled from what another one wrote,
- * with every entry at the place it had. So ids, cursors and memberships, which are places, stay what they are.
+ * with every entry at the place it had. So ids, cursors and memberships, which are places, stay what they are. A file can be
+ * either too, see file/. Dedup keys stay behind: they are of use for minutes.
+ *
+ * What every engine owes is stated, executably, by test/engine/archive.ts.
  */
 
-/** An entry as it is moved: what {@link Entry} has, and when it was appended. */
+/** An entry as it is moved: what Entry has, and when it was appended. */
 export interface ArchivedEntry {
   readonly seq: Seq;
   readonly topic: Topic;
@@ -15,25 +18,40 @@ export interface ArchivedEntry {
   readonly expiresAt?: number;
 }
 
-/** What there is besides the entries and the records. */
+/** How far a topic was trimmed: see Bounds. */
+export interface ArchivedFloor {
+  readonly topic: Topic;
+  readonly floor: Seq;
+}
+
+/** A record without its revision, which nobody remembers for longer than a process lives. */
+export interface ArchivedRecord {
+  readonly key: string;
+  readonly value: Json;
+}
+
+/** What there is besides, and is little. */
 export interface ArchiveSummary {
   readonly epoch: string;
+  /** Another one after every change of what is kept. With the epoch it names an archive: one that was begun can be gone on with. */
+  readonly snapshot: string;
   /** The place of the newest entry there ever was: what comes next is behind it. */
   readonly last: Seq;
   /** The last number handed out of each series. */
   readonly series: Readonly<Record<string, number>>;
-  /** Of each topic that was trimmed, its floor. */
-  readonly floors: Readonly<Record<string, Seq>>;
-  /** What tokens and cursors are signed with, where the engine keeps it. */
+  /** What tokens and cursors are signed with, as base64url, where the engine keeps it. */
   readonly secret?: string;
 }
 
-/** Where everything comes from. */
+/** Where everything comes from. Asked once for each, in the order in which they stand here: it may be a pipe. */
 export interface ArchiveSource {
   summary(): Promise<ArchiveSummary>;
-  records(): AsyncIterable<DirectoryRecord>;
   /** Entries of all topics behind this place that are kept and have not expired, in ascending order. */
   entries(after: Seq): AsyncIterable<ArchivedEntry>;
+  /** Of each topic that was trimmed, and is not 0. */
+  floors(): AsyncIterable<ArchivedFloor>;
+  /** All records; a second time in the same order, if nothing has changed. */
+  records(): AsyncIterable<ArchivedRecord>;
   close(): Promise<void>;
 }
 
@@ -41,13 +59,18 @@ export interface ArchiveSource {
 export interface ArchiveTarget {
   /**
    * Begins, or goes on with what an interrupted run of the same archive began.
-   * @returns the place up to which all entries are there already; 0 in a new one
-   * @throws EngineUnusable when there is something in it that is not of this archive
+   * @returns the place up to which all entries are there already, 0 in a new one; `finished` when nothing is left to do
+   * @throws ArchiveUnusable when there is something in it that is not of this archive; nothing is changed then
    */
-  begin(summary: ArchiveSummary): Promise<Seq>;
-  /** Durable when it resolves. Called in ascending order, each entry behind those before. */
+  begin(summary: ArchiveSummary): Promise<Seq | 'finished'>;
+  /** Takes entries behind those before; resolves when it can take more. After a crash, `begin` says how many have got there. */
   entries(entries: readonly ArchivedEntry[]): Promise<void>;
-  /** The last step: from then on a server may use it. */
-  finish(records: AsyncIterable<DirectoryRecord>): Promise<void>;
+  /** The last step, durable when it resolves: from then on a server may use it. Reads all floors first, then all records. */
+  finish(floors: AsyncIterable<ArchivedFloor>, records: AsyncIterable<ArchivedRecord>): Promise<void>;
   close(): Promise<void>;
+}
+
+/** This archive, or this place for it, will not do. The message says, in one line, why and what to do. */
+export class ArchiveUnusable extends Error {
+  override readonly name = 'ArchiveUnusable';
 }

@@ -7,7 +7,7 @@ import {
   type Revision,
   type Unfollow,
 } from '../engine.js';
-import { GROWTH_OF_CHANGE, type Store } from './store.js';
+import { GROWTH_OF_CHANGE, SERIES, type Store } from './store.js';
 import type { Recovering, Writer } from './writer.js';
 
 interface Watcher {
@@ -105,7 +105,7 @@ export class LmdbDirectory implements Directory, Recovering {
         for (const [name, series] of this.#series) {
           if (series.last === series.saved) continue;
           saving.push([series, series.last]);
-          void meta.put(`series/${name}`, series.last);
+          void meta.put(`${SERIES}${name}`, series.last);
         }
       },
       committed: () => {

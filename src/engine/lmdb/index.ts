@@ -1,11 +1,9 @@
-import { type Engine, EngineUnusable, type Retention } from '../engine.js';
+import type { Engine, Retention } from '../engine.js';
 import { Dedup } from './dedup.js';
 import { LmdbDirectory } from './directory.js';
-import { makeFolder } from './folder.js';
 import { LmdbLeases } from './leases.js';
-import { lockFolder } from './lock.js';
 import { LmdbLog } from './log.js';
-import { Store } from './store.js';
+import { type OpenFolder, openFolder } from './open.js';
 import { TopicIndex } from './topic-index.js';
 import { Trimmer } from './trimmer.js';
 import { Writer } from './writer.js';
@@ -26,27 +24,10 @@ export interface LmdbOptions {
  * @throws EngineUnusable when the folder cannot be used; nothing is left open then
  */
 export async function openLmdbEngine(options: LmdbOptions): Promise<Engine> {
-  const { folder } = options;
-  try {
-    await makeFolder(folder);
-    const unlock = await lockFolder(folder);
-    try {
-      return assemble(await Store.open(folder), unlock, options);
-    } catch (error) {
-      await unlock();
-      throw error;
-    }
-  } catch (error) {
-    if (error instanceof EngineUnusable) throw error;
-    const reason = (error as Error).message;
-    throw new EngineUnusable(
-      `The data folder ${folder} cannot be used: ${reason}. Give another one: --data or INTERCHAT_DATA.`,
-      { cause: error },
-    );
-  }
+  return assemble(await openFolder(options.folder), options);
 }
 
-function assemble(store: Store, unlock: () => Promise<void>, options: LmdbOptions): Engine {
+function assemble({ store, close: closeFolder }: OpenFolder, options: LmdbOptions): Engine {
   const { retention, now = Date.now, onError = () => undefined, observe } = options;
   const writer = new Writer(store, onError);
   const index = new TopicIndex(store, writer);
@@ -66,8 +47,7 @@ function assemble(store: Store, unlock: () => Promise<void>, options: LmdbOption
   writer.onRecovery(index, log, directory);
   const close = async () => {
     await Promise.all([trimmer.close(), writer.close()]);
-    await store.close();
-    await unlock();
+    await closeFolder();
   };
   let closing: Promise<void> | undefined;
   return {

@@ -9,7 +9,11 @@ import { Reserve, tryRoom } from './reserve.js';
 /** The format of a data folder. One that is newer than the program is left alone. */
 const FORMAT = 2;
 
-const FILE = 'log.mdb';
+/** The file of a data folder. */
+export const FILE = 'log.mdb';
+
+/** What the last number of a series has before the name of the series, among the single values. */
+export const SERIES = 'series/';
 
 /** LMDB's table of readers takes this many bytes at most. */
 const READERS = 8192;
@@ -51,7 +55,7 @@ export interface Kept {
 
 interface Tables {
   readonly root: RootDatabase<unknown, string>;
-  /** Single values: the format, the epoch, the last sequence number, the last number of each series. */
+  /** Single values: the format, the epoch, the last sequence number, the last number of each series, and see importing.ts. */
   readonly meta: Database<string | number, string>;
   /**
    * The log: seq → entry, see record.ts. In the order in which it is written, so that a commit fills a few pages at the end
@@ -157,6 +161,11 @@ export class Store {
     return this.#open;
   }
 
+  /** The number of the last transaction: another one after every commit, and the same after closing and opening. */
+  get transaction(): number {
+    return envOf(this.tables.root).info().lastTxnId;
+  }
+
   /** Whether it is to be opened again before it can be trusted. */
   get isSuspect(): boolean {
     return this.#suspect;
@@ -247,9 +256,18 @@ function openTables(root: RootDatabase<unknown, string>): Tables {
 
 /** How much of the file is in use. */
 function bytesUsed(root: RootDatabase<unknown, string>): number {
-  // What the types leave out. The public getStats walks through all free pages besides.
-  const { env } = root as unknown as { env: { info(): { lastPageNumber: number }; stat(): { pageSize: number } } };
+  const env = envOf(root);
   return (env.info().lastPageNumber + 1) * env.stat().pageSize;
+}
+
+interface Environment {
+  info(): { readonly lastPageNumber: number; readonly lastTxnId: number };
+  stat(): { readonly pageSize: number };
+}
+
+/** What the types leave out. The public getStats walks through all free pages besides. */
+function envOf(root: RootDatabase<unknown, string>): Environment {
+  return (root as unknown as { readonly env: Environment }).env;
 }
 
 /** lmdb rejects with an error that holds a promise of the reason, which rejects in its turn. */

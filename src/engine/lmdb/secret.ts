@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { link, readFile, unlink, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineUnusable } from '../engine/engine.js';
+import { EngineUnusable } from '../engine.js';
 
 const LENGTH = 32;
 
@@ -11,11 +11,10 @@ const LENGTH = 32;
  * @throws EngineUnusable when there is one that is too short to be one
  */
 export async function keptSecret(folder: string): Promise<Buffer> {
-  const path = join(folder, 'secret');
-  const kept = await read(path);
+  const path = pathIn(folder);
+  const kept = await readSecret(folder);
   if (kept) return kept;
-  const draft = `${path}.${process.pid}`;
-  await writeFile(draft, `${randomBytes(LENGTH).toString('base64url')}\n`, { mode: 0o600, flush: true });
+  const draft = await writeDraft(path, randomBytes(LENGTH).toString('base64url'));
   try {
     await link(draft, path);
   } catch (error) {
@@ -23,10 +22,15 @@ export async function keptSecret(folder: string): Promise<Buffer> {
   } finally {
     await unlink(draft);
   }
-  return (await read(path)) ?? keptSecret(folder);
+  return (await readSecret(folder)) ?? keptSecret(folder);
 }
 
-async function read(path: string): Promise<Buffer | undefined> {
+/**
+ * The secret of a data folder, undefined where it keeps none.
+ * @throws EngineUnusable when there is one that is too short to be one
+ */
+export async function readSecret(folder: string): Promise<Buffer | undefined> {
+  const path = pathIn(folder);
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -43,4 +47,20 @@ async function read(path: string): Promise<Buffer | undefined> {
     );
   }
   return secret;
+}
+
+/** Has a data folder keep this secret, base64url, instead of the one it may have. */
+export async function keepSecret(folder: string, secret: string): Promise<void> {
+  const path = pathIn(folder);
+  await rename(await writeDraft(path, secret), path);
+}
+
+async function writeDraft(path: string, secret: string): Promise<string> {
+  const draft = `${path}.${process.pid}`;
+  await writeFile(draft, `${secret}\n`, { mode: 0o600, flush: true });
+  return draft;
+}
+
+function pathIn(folder: string): string {
+  return join(folder, 'secret');
 }
