@@ -38,6 +38,10 @@ export const nginx: ProxyKind = {
       ['# include tls.conf;', 'include tls.conf;'],
     ]);
     await adapt(join(folder, 'upstream.conf'), upstreams(setting));
+    // What InterChat says of buffering is not heard here, so that the configuration alone has to see to it.
+    await adapt(join(folder, 'locations.conf'), [
+      ['proxy_http_version 1.1;', 'proxy_http_version 1.1; proxy_ignore_headers X-Accel-Buffering;'],
+    ]);
     await adapt(join(folder, 'plain.conf'), [['listen 8080', `listen 127.0.0.1:${plain}`]]);
     await adapt(join(folder, 'tls.conf'), [
       ['listen 443', `listen 127.0.0.1:${tls}`],
