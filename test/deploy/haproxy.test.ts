@@ -1,11 +1,11 @@
 import t from 'tap';
-import { behaviours } from './behaviours/index.js';
+import { ordinarily } from './behaviours/index.js';
 import { outlastSilence } from './behaviours/outlasting.js';
 import { haproxy } from './haproxy.js';
 
 t.jobs = 2;
 
-for (const [what, behaviour] of behaviours) {
+for (const [what, behaviour] of ordinarily) {
   void t.test(`HAProxy: ${what}`, { skip: haproxy.missing, buffered: true }, (t) => behaviour(t, haproxy));
 }
 

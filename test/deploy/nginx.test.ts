@@ -1,11 +1,11 @@
 import t from 'tap';
-import { behaviours } from './behaviours/index.js';
+import { ordinarily } from './behaviours/index.js';
 import { outlastSilence } from './behaviours/outlasting.js';
 import { nginx } from './nginx.js';
 
 t.jobs = 2;
 
-for (const [what, behaviour] of behaviours) {
+for (const [what, behaviour] of ordinarily) {
   void t.test(`nginx: ${what}`, { skip: nginx.missing, buffered: true }, (t) => behaviour(t, nginx));
 }
 

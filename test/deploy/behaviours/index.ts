@@ -6,8 +6,10 @@ import { repeatsNothing, survivesKill } from './losing-nothing.js';
 import { hidesMetrics, passesOn } from './passing-on.js';
 import { comeAtOnce, livesByHeartbeats, manyOnOneConnection, noticesLeaving } from './streaming.js';
 
+type Behaviours = readonly (readonly [what: string, (t: Test, kind: ProxyKind) => Promise<void>])[];
+
 /** What is asked of any proxy, with the configuration that is shipped for it, in front of real InterChats. */
-export const behaviours: readonly (readonly [what: string, (t: Test, kind: ProxyKind) => Promise<void>])[] = [
+export const ordinarily: Behaviours = [
   ['events come at once, one by one, and not compressed', comeAtOnce],
   ['heartbeats alone keep a stream open', livesByHeartbeats],
   ['200 streams on one HTTP/2 connection', manyOnOneConnection],
@@ -15,6 +17,10 @@ export const behaviours: readonly (readonly [what: string, (t: Test, kind: Proxy
   ['who leaves is away at once', noticesLeaving],
   ['InterChat learns the host and the address of the client, and no forged one', passesOn],
   ['what only the operator is to see stays inside', hidesMetrics],
+];
+
+/** What is asked of it when an InterChat ends. */
+export const whenOneEnds: Behaviours = [
   ['killed and started again, nothing is lost or doubled', survivesKill],
   ['one that is killed hands over to the other', failsOver],
   ['one that is drained hands over to the other', drains],
