@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { parseNatsAddress } from './engine/nats/address.js';
 
 /**
  * `INTERCHAT_*` variables that belong to the commands which talk to a server (`list`, `send`, `listen`, `connect`).
@@ -65,11 +66,25 @@ const settings = z.object({
       takes: 'the path of a folder',
       help: 'the folder that keeps clients, rooms and messages; made if it is not there',
     }),
-  /** What keeps the log and the directory. */
-  engine: z.enum(['lmdb']).prefault('lmdb').register(descriptions, {
-    value: 'ENGINE',
-    takes: 'lmdb, the only engine there is',
-    help: 'what keeps the log: lmdb, embedded in the process',
+  /** What keeps the log and the directory: `lmdb`, or where NATS is. It may hold a password: never print or log it. */
+  engine: z
+    .string()
+    .transform((text, context) => {
+      const engine = text === 'lmdb' ? text : parseNatsAddress(text);
+      if (engine === undefined) context.addIssue({ code: 'custom', input: text });
+      return engine ?? 'lmdb';
+    })
+    .prefault('lmdb')
+    .register(descriptions, {
+      value: 'ENGINE',
+      takes: 'lmdb, or servers of one NATS: nats://[USER:PASSWORD@]HOST[:PORT][,nats://…][/NAME]',
+      help: 'what keeps the log: lmdb, embedded in the process, or nats://HOST:PORT[,nats://…], shared by many',
+    }),
+  /** On how many NATS servers everything is stored before it counts. Undefined: 3 if so many are named, else 1. */
+  replicas: z.enum(['1', '3', '5']).transform(Number).optional().register(descriptions, {
+    value: 'NUMBER',
+    takes: '1, 3 or 5',
+    help: 'on how many NATS servers everything is stored before it counts; unless set, 3 if so many are named, else 1',
   }),
   /** What tokens and cursors are signed with. Undefined: the data folder keeps one. Never print or log it. */
   secret: z.string().min(32).optional().register(descriptions, {
@@ -148,7 +163,7 @@ export type Config = Readonly<z.output<typeof settings>>;
 type Key = keyof Config;
 
 /** Which engine, and where: what the commands take that open one without serving it. */
-const engineSettings = settings.pick({ data: true, engine: true });
+const engineSettings = settings.pick({ data: true, engine: true, replicas: true });
 
 /** The settings of `interchat export` and `interchat import`, checked. */
 export type EngineConfig = Readonly<z.output<typeof engineSettings>>;
@@ -204,7 +219,7 @@ function check<Settings extends z.ZodObject>(schema: Settings, given: ReadonlyMa
   const key = settings.keyof().parse(issue?.path[0]);
   const source = given.get(key)?.source ?? key;
   // A secret in a terminal or a log is no secret any more.
-  const value = key === 'secret' ? 'the value given' : quote(String(issue?.input));
+  const value = key === 'secret' || key === 'engine' ? 'the value given' : quote(String(issue?.input));
   throw new ConfigError(`${source}: ${value} is not accepted, it takes ${describe(key).takes}.`);
 }
 

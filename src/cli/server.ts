@@ -4,6 +4,8 @@ import type { Config } from '../config.js';
 import type { Engine } from '../engine/engine.js';
 import { openLmdbEngine } from '../engine/lmdb/index.js';
 import { keptSecret } from '../engine/lmdb/secret.js';
+import { openNatsEngine } from '../engine/nats/index.js';
+import type { SharedSettings } from '../engine/nats/shared-settings.js';
 import { buildApp } from '../http/app.js';
 import type { App } from '../http/context.js';
 import { Metrics } from '../http/metrics.js';
@@ -34,14 +36,8 @@ const DEDUP_WINDOW = 10 * 60 * 1000;
 export async function startServer(config: Config, logger: Logger = pino({ level: 'silent' })): Promise<Server> {
   const metrics = new Metrics();
   const onError = (error: unknown) => logger.error({ err: error }, 'something went wrong in the background');
-  const engine = await openLmdbEngine({
-    folder: config.data,
-    retention: { maxEntries: config.keepMessages, maxAge: config.keepDays * DAY, dedupWindow: DEDUP_WINDOW },
-    onError,
-    observe: { appended: (seconds) => metrics.appended(seconds) },
-  });
+  const { engine, secret } = await openEngine(config, logger, metrics, onError);
   try {
-    const secret = config.secret ?? (await keptSecret(config.data));
     const hub = await Hub.open(engine, { secret, grace: config.grace * 1000, onError });
     const underWay = new UnderWay();
     const app = await buildApp({ hub, settings: config, metrics, underWay, logger });
@@ -59,6 +55,47 @@ export async function startServer(config: Config, logger: Logger = pino({ level:
     await engine.close();
     throw error;
   }
+}
+
+/** Opens the engine, and finds out what to sign with. @throws EngineUnusable */
+async function openEngine(
+  config: Config,
+  logger: Logger,
+  metrics: Metrics,
+  onError: (error: unknown) => void,
+): Promise<{ readonly engine: Engine; readonly secret: string | Buffer }> {
+  const retention = { maxEntries: config.keepMessages, maxAge: config.keepDays * DAY, dedupWindow: DEDUP_WINDOW };
+  const observe = { appended: (seconds: number) => metrics.appended(seconds) };
+  if (config.engine === 'lmdb') {
+    const engine = await openLmdbEngine({ folder: config.data, retention, onError, observe });
+    return { engine, secret: config.secret ?? (await keptSecret(config.data)) };
+  }
+  const engine = await openNatsEngine({
+    address: config.engine,
+    replicas: config.replicas,
+    retention,
+    settings: sharedSettings(config),
+    // What is stored of a message with a key holds its text twice; its other parts are small.
+    leastPayload: 2 * config.maxBody + 65_536,
+    secret: config.secret,
+    waiting: (reason) => logger.warn(`${reason}; trying again`),
+    onError,
+    observe,
+  });
+  return { engine, secret: engine.secret };
+}
+
+/** What must be the same on all nodes, or what one of them promises another would not keep. */
+function sharedSettings(config: Config): SharedSettings {
+  const { grace, maxBody, slowLimit, keepMessages, keepDays, rateLimit } = config;
+  return {
+    grace,
+    'max-body': maxBody,
+    'slow-limit': slowLimit,
+    'keep-messages': keepMessages,
+    'keep-days': keepDays,
+    'rate-limit': rateLimit,
+  };
 }
 
 async function stop(app: App, underWay: UnderWay, hub: Hub, engine: Engine): Promise<void> {

@@ -1,7 +1,7 @@
 import {
   Conflict,
-  type Directory,
   type Engine,
+  EngineUnavailable,
   type Holding,
   type Json,
   type RecordChange,
@@ -52,8 +52,8 @@ export interface ClientsOptions {
   /** For how many milliseconds a client may be away before it has left. */
   readonly grace: number;
   readonly maxStreams: number;
-  /** Told of each client that is no longer there, once its record is gone. */
-  readonly onLeft: (index: ClientIndex) => void;
+  /** Told of each client that is no longer there, once its record is gone; `here` in the process that removed it. */
+  readonly onLeft: (index: ClientIndex, here: boolean) => void;
   /** Told of each client of which something has changed that others may see, or that is new; of one that left, too. */
   readonly onChanged: (index: ClientIndex) => void;
   /** Told of each client that is in other rooms than before. */
@@ -81,13 +81,23 @@ interface Known {
   held: Held[];
   /** The numbers of the streams open in this process, newest last. */
   readonly sockets: number[];
+  /** When it was last seen, by its record: what other processes know of that. */
+  recordedAt: number;
   /** How many of its requests wait for a message here: it is not gone as long as one does. */
   waiting: number;
+  /** The other processes in which one does. */
+  readonly waitingAt: Set<string>;
   leaving: boolean;
 }
 
 const SERIES = 'client';
 const PREFIX = 'client/';
+
+/** The lease that a process has while a request of a client waits for a message. */
+const WAITS = 'wait/';
+
+/** What is seen of a client that is away is recorded so many times within its grace time, and at most once a second. */
+const RECORDED = 4;
 
 /** Rooms a client may be in at once. */
 const MOST_ROOMS = 100;
@@ -104,6 +114,8 @@ export class Clients {
   readonly rooms: Rooms;
   #online = 0;
   readonly #known = new Map<ClientIndex, Known>();
+  /** What is held of clients whose records have not come yet, by other processes: leases and records come on different ways. */
+  readonly #early = new Map<ClientIndex, Map<string, Json>>();
   /** All indexes in ascending order, with some among them that are no longer known: see #indexes. */
   #order: ClientIndex[] = [];
   #sorted = true;
@@ -139,8 +151,18 @@ export class Clients {
     return this.#online;
   }
 
-  /** Whether it is there to stay: one that is on its way out is still listed, but must not be let in again. */
-  isStaying(index: ClientIndex): boolean {
+  /**
+   * Whether it is there to stay: one that is on its way out is still listed, but must not be let in again. One that this
+   * process has not heard of may have been made by another just now.
+   * @throws EngineUnavailable
+   */
+  async isStaying(index: ClientIndex): Promise<boolean> {
+    if (!this.#known.has(index)) await this.#refresh(index);
+    return this.staysHere(index);
+  }
+
+  /** The same, as far as this process knows. */
+  staysHere(index: ClientIndex): boolean {
     return this.#known.get(index)?.leaving === false;
   }
 
@@ -260,6 +282,8 @@ export class Clients {
         known.memberships = entered(known.memberships, rooms, at);
         if (known.memberships.rooms.size > MOST_ROOMS) throw new TooManyRooms(MOST_ROOMS);
       });
+      // Wherever it has a stream: what is sent after the answer has to come there.
+      await this.engine.directory.settled();
     } finally {
       release();
     }
@@ -272,6 +296,7 @@ export class Clients {
    */
   async exit(index: ClientIndex, room: string, at: Seq): Promise<void> {
     await this.#update(index, (known) => (known.memberships = exited(known.memberships, room, at)));
+    await this.engine.directory.settled();
   }
 
   /** @throws NoSuchClient, ClientGone */
@@ -284,9 +309,14 @@ export class Clients {
   async leave(index: ClientIndex): Promise<void> {
     const known = await this.#find(index);
     if (known.leaving) throw new ClientGone(index);
+    await this.#remove(known);
+  }
+
+  /** @throws Conflict, with `expected`, when its record has changed */
+  async #remove(known: Known, expected?: Revision): Promise<void> {
     known.leaving = true;
     try {
-      await this.engine.directory.remove(keyOf(index));
+      await this.engine.directory.remove(keyOf(known.index), expected);
     } catch (error) {
       known.leaving = false;
       throw error;
@@ -321,10 +351,15 @@ export class Clients {
     known.sockets.splice(at, 1);
     known.lastSeenAt = this.options.now();
     this.#hold(known).catch(this.options.onError);
-    if (known.sockets.length > 0 || known.leaving) return;
-    this.#update(index, () => undefined).catch((error: unknown) => {
+    if (known.sockets.length === 0 && !known.leaving) this.#record(known);
+  }
+
+  /** Has its record say when it was last seen. */
+  #record(known: Known): void {
+    known.recordedAt = known.lastSeenAt;
+    this.#update(known.index, () => undefined).catch((error: unknown) => {
       // Only its "last seen" is lost. Whether the engine works is told by those who wait for it.
-      if (!(error instanceof ClientGone)) this.options.onError(error);
+      if (!(error instanceof ClientGone || error instanceof EngineUnavailable)) this.options.onError(error);
     });
   }
 
@@ -333,15 +368,19 @@ export class Clients {
     const known = this.#known.get(index);
     if (!known) return;
     known.lastSeenAt = this.options.now();
-    if (this.#grace.has(index)) this.#grace.begin(index);
+    if (!this.#grace.has(index)) return;
+    this.#grace.begin(index);
+    // Other processes count the time, too.
+    const age = known.lastSeenAt - known.recordedAt;
+    if (age > Math.max(this.options.grace / RECORDED, 1_000) && !known.leaving) this.#record(known);
   }
 
   /** A request of it waits until the function that this gives back is called; its grace time begins anew then. */
   waits(index: ClientIndex): () => void {
     const known = this.#known.get(index);
-    if (known) known.waiting++;
+    if (known && known.waiting++ === 0) this.engine.leases.hold(WAITS + index, null).catch(this.options.onError);
     return () => {
-      if (known) known.waiting--;
+      if (known && --known.waiting === 0) this.engine.leases.release(WAITS + index).catch(this.options.onError);
       this.seen(index);
     };
   }
@@ -357,6 +396,7 @@ export class Clients {
   }
 
   async #find(index: ClientIndex): Promise<Known> {
+    if (!this.#known.has(index)) await this.#refresh(index);
     const known = this.#known.get(index);
     if (known) return known;
     if (index <= (await this.engine.directory.allocated(SERIES))) throw new ClientGone(index);
@@ -374,15 +414,17 @@ export class Clients {
         return;
       } catch (error) {
         if (!(error instanceof Conflict)) throw error;
-        await this.#refresh(index, this.engine.directory);
+        await this.#refresh(index);
       }
     }
   }
 
-  /** The copy was behind: it would be brought up to date by the watch, but this cannot wait for it. */
-  async #refresh(index: ClientIndex, directory: Directory): Promise<void> {
-    const record = await directory.get(keyOf(index));
-    this.#recordChanged({ key: keyOf(index), record });
+  /** The copy may be behind: it would be brought up to date by the watch, but this cannot wait for it. */
+  async #refresh(index: ClientIndex): Promise<void> {
+    const record = await this.engine.directory.get(keyOf(index));
+    // What has come by the watch meanwhile is newer.
+    if (record && (this.#known.get(index)?.revision ?? 0) >= record.revision) return;
+    if (record || this.#known.has(index)) this.#recordChanged({ key: keyOf(index), record });
   }
 
   #hold(known: Known): Promise<void> {
@@ -395,13 +437,13 @@ export class Clients {
   async #expire(index: ClientIndex): Promise<void> {
     const known = this.#known.get(index);
     if (!known || known.leaving || known.held.length > 0 || known.sockets.length > 0) return;
-    if (known.waiting > 0) return this.#grace.begin(index);
+    if (known.waiting > 0 || known.waitingAt.size > 0) return this.#grace.begin(index);
     try {
-      await this.leave(index);
+      await this.#remove(known, known.revision);
     } catch (error) {
-      if (error instanceof ClientGone) return;
-      this.options.onError(error);
-      this.#grace.begin(index);
+      // Another process has seen it meanwhile, or nobody can be removed at this moment.
+      if (!(error instanceof Conflict || error instanceof EngineUnavailable)) this.options.onError(error);
+      if (this.#known.get(index) === known && known.held.length === 0) this.#grace.begin(index);
     }
   }
 
@@ -415,14 +457,16 @@ export class Clients {
       this.#known.delete(index);
       if (known.held.length > 0) this.#online--;
       for (const room of known.memberships.rooms.keys()) this.rooms.exited(room, index, known.held.length > 0);
-      this.options.onLeft(index);
+      this.options.onLeft(index, known.leaving);
       this.options.onChanged(index);
       return;
     }
     const fields = readRecord(record.value);
     if (known) {
       const { memberships: before, name } = known;
-      Object.assign(known, fields, { revision: record.revision });
+      const wasSeen = fields.lastSeenAt > known.recordedAt;
+      Object.assign(known, fields, { revision: record.revision, recordedAt: fields.lastSeenAt });
+      if (wasSeen && this.#grace.has(index)) this.#grace.begin(index);
       const moved = this.#move(known, before.rooms);
       if (moved || name !== known.name) this.options.onChanged(index);
       if (moved) this.options.onMoved(index);
@@ -434,14 +478,19 @@ export class Clients {
       revision: record.revision,
       held: [],
       sockets: [],
+      recordedAt: fields.lastSeenAt,
       waiting: 0,
+      waitingAt: new Set(),
       leaving: false,
     };
     this.#known.set(index, fresh);
     this.#move(fresh, new Map());
+    const early = this.#early.get(index);
+    this.#early.delete(index);
     this.#sorted &&= index > (this.#order.at(-1) ?? 0);
     this.#order.push(index);
     this.#grace.begin(index);
+    for (const [node, value] of early ?? []) this.#holdingChanged({ node, key: keyOf(index), value });
     this.options.onChanged(index);
   }
 
@@ -463,9 +512,11 @@ export class Clients {
   }
 
   #holdingChanged({ node, key, value }: Holding): void {
+    if (key.startsWith(WAITS)) return this.#waitingChanged(Number(key.slice(WAITS.length)) as ClientIndex, node, value);
     if (!key.startsWith(PREFIX)) return;
-    const known = this.#known.get(Number(key.slice(PREFIX.length)) as ClientIndex);
-    if (!known) return;
+    const index = Number(key.slice(PREFIX.length)) as ClientIndex;
+    const known = this.#known.get(index);
+    if (!known) return this.#heldEarly(index, node, value);
     const held = known.held.filter((other) => other.node !== node);
     if (value !== undefined) held.push({ node, ...readHeld(value) });
     const turned = Math.sign(held.length) - Math.sign(known.held.length);
@@ -477,6 +528,21 @@ export class Clients {
     }
     if (held.length > 0) this.#grace.end(known.index);
     else if (!known.leaving) this.#grace.begin(known.index);
+  }
+
+  #heldEarly(index: ClientIndex, node: string, value: Json | undefined): void {
+    const early = this.#early.get(index) ?? new Map<string, Json>();
+    if (value === undefined) early.delete(node);
+    else early.set(node, value);
+    if (early.size > 0) this.#early.set(index, early);
+    else this.#early.delete(index);
+  }
+
+  #waitingChanged(index: ClientIndex, node: string, value: Json | undefined): void {
+    const known = this.#known.get(index);
+    if (!known || node === this.engine.leases.node) return;
+    if (value !== undefined) known.waitingAt.add(node);
+    else if (known.waitingAt.delete(node) && this.#grace.has(index)) this.#grace.begin(index);
   }
 
   /** All indexes in ascending order. Those that left are taken out when they are half of it: one by one would be quadratic. */

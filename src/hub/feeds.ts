@@ -15,7 +15,16 @@ export class Delivery {
     readonly body: Uint8Array,
     /** When it was committed, by performance.now(); null when it was read from the log later. */
     readonly committedAt: number | null,
+    /** It is given later than others that are behind it: see {@link Log.follow}. */
+    readonly late = false,
+    /** Up to where a reader has read that has been given this; its place, unless it is given late. */
+    readonly position = seq,
   ) {}
+
+  /** The same for one reader who has read further already. */
+  after(position: Seq): Delivery {
+    return new Delivery(this.seq, this.body, this.committedAt, this.late, position);
+  }
 }
 
 export interface FeedListener {
@@ -47,7 +56,7 @@ class Feed {
   }
 
   #tell(entry: Entry | Relayed): void {
-    const delivery = new Delivery(entry.seq, entry.body, performance.now());
+    const delivery = new Delivery(entry.seq, entry.body, performance.now(), entry.seq !== null && entry.late === true);
     this.#first?.take(delivery);
     if (this.#others) for (const listener of this.#others) listener.take(delivery);
   }

@@ -123,7 +123,7 @@ export class Hub {
       maxStreams: options.maxStreams ?? MAX_STREAMS,
       now: options.now ?? Date.now,
       onError,
-      onLeft: (index) => hub && void hub.#left(index).catch(onError),
+      onLeft: (index, here) => hub && void hub.#left(index, here).catch(onError),
       onChanged: (index) => hub && hub.#presence.changed(index),
       onMoved: (index) => hub && hub.#refresh(index),
     });
@@ -175,7 +175,7 @@ export class Hub {
       return { index, position: await this.#positionOf(cursors, index) };
     }
     const cursor = cursors[0] === undefined ? undefined : this.credentials.verifyCursor(cursors[0]);
-    if (!cursor || !this.clients.isStaying(cursor.index)) return undefined;
+    if (!cursor || !(await this.clients.isStaying(cursor.index))) return undefined;
     return { index: cursor.index, position: await this.#clamp(cursor.seq) };
   }
 
@@ -228,7 +228,7 @@ export class Hub {
         'This token is not genuine, or of another server. Connect without one to get a new client and its token.',
       );
     }
-    if (!this.clients.isStaying(index)) throw new ClientGone(index);
+    if (!(await this.clients.isStaying(index))) throw new ClientGone(index);
     return index;
   }
 
@@ -275,7 +275,7 @@ export class Hub {
     if (connection.gone) return;
     const stream = (connection.stream = welcome(client));
     if (this.draining) return stream.close('shutdown');
-    if (!this.clients.isStaying(index)) return stream.close('left');
+    if (!this.clients.staysHere(index)) return stream.close('left');
     connection.subscription = new Subscription(this.#sources, index, stream, position);
     this.#connections.set(index, [...(this.#connections.get(index) ?? []), connection]);
     if (presence) connection.unwatch = this.#presence.watch(stream, index);
@@ -445,9 +445,11 @@ export class Hub {
     for (const { subscription } of this.#connections.get(index) ?? []) subscription?.refresh();
   }
 
-  async #left(index: ClientIndex): Promise<void> {
+  async #left(index: ClientIndex, here: boolean): Promise<void> {
     this.#closeStreams(index, 'left');
     this.#answerWaiting(index);
+    // What it had is removed once, by whoever removed it.
+    if (!here) return;
     await this.#engine.log.drop(mailboxOf(index));
     await this.#readUpTo.forget(index);
   }

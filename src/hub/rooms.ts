@@ -70,6 +70,13 @@ export class Rooms {
     return this.#rooms.has(name);
   }
 
+  /** The same; of a room this process has not heard of, another may have made it just now. @throws EngineUnavailable */
+  async exists(name: string): Promise<boolean> {
+    if (this.has(name)) return true;
+    // One without members is about to be forgotten.
+    return !this.#records.has(name) && (await this.directory.get(PREFIX + name)) !== undefined;
+  }
+
   get(name: string): RoomInfo | undefined {
     const room = this.#rooms.get(name);
     return room && { name, members: room.members.size, online: room.online };

@@ -145,7 +145,7 @@ export class Sending {
 
   async #assertThere(to: Address): Promise<void> {
     if ('client' in to) return this.clients.assertThere(to.client);
-    if (!this.#isThere(to) && 'room' in to) throw new NoSuchRoom(to.room);
+    if ('room' in to && !(await this.clients.rooms.exists(to.room))) throw new NoSuchRoom(to.room);
   }
 
   #reachOf(to: Address): number {

@@ -27,6 +27,15 @@ export interface Sources {
 const PAGE = 64;
 const LEAST_PAGE = 8;
 
+/** A part of the log that was read. */
+interface Stretch {
+  readonly after: Seq;
+  readonly upTo: Seq;
+}
+
+/** Enough of them: what is late is so by seconds. */
+const MOST_STRETCHES = 8;
+
 /**
  * One reader of what a client may read, from a place in the log on: first what is kept behind that place, all topics in the
  * one order of the log, as fast as the sink takes it; then what is committed from moment to moment. It follows before it
@@ -39,6 +48,10 @@ export class Subscription implements FeedListener {
   #ended = false;
   /** Few, so they are looked through. */
   #following: Topic[] = [];
+  /** Everything up to this place was read before it went live the first time; -1 before that. */
+  #begun = -1;
+  /** What was read later: parts of the log, the newest last. */
+  #alsoRead: Stretch[] | undefined;
 
   /**
    * @param index whose scope is to be read
@@ -87,6 +100,10 @@ export class Subscription implements FeedListener {
   take(delivery: Delivery): void {
     if (this.#ended) return;
     if (delivery.seq === null) return this.sink.deliver(delivery);
+    if (delivery.late && delivery.seq <= this.position) {
+      if (!this.#hasRead(delivery.seq)) this.sink.deliver(delivery.after(this.position));
+      return;
+    }
     if (!this.#live) {
       this.#more = true;
       return;
@@ -96,44 +113,64 @@ export class Subscription implements FeedListener {
     this.sink.deliver(delivery);
   }
 
+  /** Whether what is at this place was read, if there was something to be read. */
+  #hasRead(seq: Seq): boolean {
+    if (this.#begun < 0 || seq <= this.#begun) return true;
+    return this.#alsoRead?.some(({ after, upTo }) => seq > after && seq <= upTo) ?? false;
+  }
+
   async #catchUp(): Promise<void> {
     while (!this.#ended) {
       this.#more = false;
       const { windows } = this.#scope();
-      await this.#follow(windows);
+      const added = await this.#follow(windows);
       // All that is to come has a place behind this one, or has been committed and can be read.
       const last = await this.sources.log.last();
-      if (last > this.position) await this.#read(windows, last);
+      const after = this.position;
+      // Where a room was entered by way of another process, this may have read further before it heard of that.
+      const late = this.#begun < 0 ? [] : added;
+      if (last > after || late.length > 0) await this.#read(windows, last, late);
+      if (this.#begun >= 0) this.#remember({ after, upTo: last });
       if (this.#more) continue;
+      if (this.#begun < 0) this.#begun = this.position;
       this.#live = true;
       return;
     }
   }
 
-  /** Follows the topics of windows that have no end, and no others. */
-  async #follow(windows: readonly Window[]): Promise<void> {
+  #remember(stretch: Stretch): void {
+    this.#alsoRead = [...(this.#alsoRead ?? []), stretch].slice(-MOST_STRETCHES);
+  }
+
+  /** Follows the topics of windows that have no end, and no others. @returns those it did not follow before */
+  async #follow(windows: readonly Window[]): Promise<Topic[]> {
     const { feeds } = this.sources;
     const open = windows.filter(({ to }) => to === null).map(({ topic }) => topic);
     for (const topic of this.#following) if (!open.includes(topic)) feeds.unsubscribe(topic, this);
     const following = this.#following.filter((topic) => open.includes(topic));
     this.#following = following;
-    for (const topic of open) {
-      if (following.includes(topic)) continue;
+    const added = open.filter((topic) => !following.includes(topic));
+    for (const topic of added) {
       await feeds.subscribe(topic, this);
-      if (this.#ended) return feeds.unsubscribe(topic, this);
+      if (this.#ended) {
+        feeds.unsubscribe(topic, this);
+        break;
+      }
       following.push(topic);
     }
+    return added;
   }
 
   #scope(): Scope {
     return this.sources.scopes.scopeOf(this.index);
   }
 
-  /** Gives the sink everything up to `last`, in order. */
-  async #read(windows: readonly Window[], last: Seq): Promise<void> {
-    const from = this.position;
+  /** Gives the sink everything up to `last`, in order; of the topics in `late` also what it has passed by already. */
+  async #read(windows: readonly Window[], last: Seq, late: readonly Topic[]): Promise<void> {
+    const { position } = this;
+    const from = (topic: Topic) => (late.includes(topic) ? (0 as Seq) : position);
     const parts = windows
-      .map(({ topic, ...window }) => ({ topic, after: larger(from, window.from), to: smaller(last, window.to) }))
+      .map(({ topic, ...window }) => ({ topic, after: larger(from(topic), window.from), to: smaller(last, window.to) }))
       .filter(({ after, to }) => after < to);
     const limit = Math.max(LEAST_PAGE, Math.ceil(PAGE / parts.length));
     const told = (part: Part, oldest: Seq | null) => this.sink.gap(part.after, oldest, addressOf(part.topic));
@@ -143,8 +180,8 @@ export class Subscription implements FeedListener {
       const source = earliest(sources);
       const entry = source?.shift();
       if (!source || !entry || this.#ended) break;
-      this.position = entry.seq;
-      this.sink.deliver(new Delivery(entry.seq, entry.body, null));
+      this.position = larger(this.position, entry.seq);
+      this.sink.deliver(new Delivery(entry.seq, entry.body, null, false, this.position));
       const ready = this.sink.ready();
       if (ready) await ready;
       if (this.#ended) return;

@@ -43,9 +43,9 @@ export const sse: Format = {
   },
 
   message(delivery) {
-    const { seq } = delivery;
+    const { seq, position } = delivery;
     return (delivery.frames.sse ??= Buffer.from(
-      `data: ${messageJson(seq, textOf(delivery))}\n${seq === null ? '\n' : `id: ${seq}`}`,
+      `data: ${messageJson(seq, textOf(delivery))}\n${seq === null ? '\n' : `id: ${position}`}`,
     ));
   },
 
@@ -70,9 +70,9 @@ export const ndjson: Format = {
   },
 
   message(delivery) {
-    const { seq } = delivery;
+    const { seq, position } = delivery;
     const data = `{"event":"message","data":${messageJson(seq, textOf(delivery))},"id":`;
-    return (delivery.frames.ndjson ??= Buffer.from(`${data}${seq === null ? 'null}\n' : `"${seq}`}`));
+    return (delivery.frames.ndjson ??= Buffer.from(`${data}${seq === null ? 'null}\n' : `"${position}`}`));
   },
 
   presence(delivery) {

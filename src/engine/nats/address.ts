@@ -44,6 +44,11 @@ export function parseNatsAddress(text: string): NatsAddress | undefined {
   };
 }
 
+/** Three, if so many servers are named: then any one of them may fail. */
+export function replicasFor({ servers }: NatsAddress): number {
+  return servers.length >= 3 ? 3 : 1;
+}
+
 function credentialsOf({ username, password }: URL): NatsAddress['credentials'] {
   const user = decodeURIComponent(username);
   return password === '' ? { token: user } : { user, pass: decodeURIComponent(password) };

@@ -191,6 +191,8 @@ export class Bucket {
     for (const [key, { seq, at }] of this.#removals) {
       // A Map keeps the order in which they were removed.
       if (at > before || waste.length >= limit) break;
+      // Servers of version 2.9 do not find the newest message any more once that of the stream was deleted.
+      if (seq === this.#position) break;
       waste.push(seq);
       this.#removals.delete(key);
     }

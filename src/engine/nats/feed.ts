@@ -149,7 +149,7 @@ export class Feed {
     this.indexes.observe(topic, seq, before, () => particularsOf(headers));
     const arrived = { seq, before, topic, body: data, particulars: particularsOf(headers) };
     if (!this.#held && !isNext(followed, arrived)) this.doubt();
-    const held = this.#held as Arrived[] | undefined;
+    const held = this.#held;
     if (held) held.push(arrived);
     else this.#tell(followed, arrived);
   }

@@ -1,5 +1,5 @@
 import { type Engine, EngineUnavailable, EngineUnusable, type Retention } from '../engine.js';
-import type { NatsAddress } from './address.js';
+import { type NatsAddress, replicasFor } from './address.js';
 import { Bucket } from './bucket.js';
 import { NatsDirectory } from './directory.js';
 import { Feed } from './feed.js';
@@ -21,11 +21,13 @@ import { Trimmer } from './trimmer.js';
 
 export interface NatsOptions {
   readonly address: NatsAddress;
-  /** On how many servers everything is stored before it counts: 1, 3 or 5. */
-  readonly replicas: number;
+  /** On how many servers everything is stored before it counts: 1, 3 or 5; undefined for {@link replicasFor}. */
+  readonly replicas?: number;
   readonly retention: Retention;
   /** What must be the same on all nodes that run; whoever comes with others is refused. */
   readonly settings?: SharedSettings;
+  /** How large a message the servers must take at the least, in bytes. */
+  readonly leastPayload?: number;
   /** What this node would sign with; undefined to sign with what the others do. */
   readonly secret?: string;
   /** The time in milliseconds since 1970. */
@@ -40,7 +42,7 @@ export interface NatsOptions {
 /** An engine that others share, and with it the secret. */
 export interface NatsEngine extends Engine {
   /** What tokens and cursors are signed with on all nodes. */
-  readonly secret: string;
+  readonly secret: string | Buffer;
 }
 
 /** For how many milliseconds servers that have just been started are waited for. */
@@ -65,7 +67,20 @@ export async function openNatsEngine(options: NatsOptions): Promise<NatsEngine> 
 }
 
 async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
-  const { address, replicas, retention, now = Date.now, onError = () => undefined, observe } = options;
+  const {
+    address,
+    replicas = replicasFor(address),
+    retention,
+    now = Date.now,
+    onError = () => undefined,
+    observe,
+  } = options;
+  const { leastPayload = 0 } = options;
+  if (link.maxPayload < leastPayload) {
+    throw new EngineUnusable(
+      `NATS takes messages of ${link.maxPayload} bytes at the most, and ${leastPayload} are needed. Raise max_payload in its configuration, or lower --max-body.`,
+    );
+  }
   const names = new Names(address.name);
   const epoch = await ensureStreams(link, names, { replicas, dedupWindow: retention.dedupWindow }, PATIENCE);
   const publisher = new Publisher(link);

@@ -6,10 +6,10 @@ import type { Bucket } from './bucket.js';
 export type SharedSettings = Readonly<Record<string, number>>;
 
 const SETTINGS = 'settings';
-const SECRET = 'secret';
+export const SECRET = 'secret';
 
 /** What is kept of the secret: itself where InterChat made it, otherwise only what tells it from another. */
-type KeptSecret = { readonly made: string } | { readonly fingerprint: string };
+export type KeptSecret = { readonly made: string } | { readonly fingerprint: string };
 
 /**
  * Compares the settings of this node with those of the nodes that run; where none does, its own are the ones from now on.
@@ -37,7 +37,7 @@ export async function agreeOnSecret(
   epoch: string,
   given: string | undefined,
   othersRun: boolean,
-): Promise<string> {
+): Promise<string | Buffer> {
   const mine: KeptSecret =
     given === undefined ? { made: randomBytes(32).toString('base64url') } : fingerprint(given, epoch);
   const agreed = await agree<KeptSecret>(bucket, SECRET, mine, (theirs) => {
@@ -56,7 +56,7 @@ export async function agreeOnSecret(
         'Give theirs, or stop all nodes before starting one with another: all tokens will be void then.',
     );
   });
-  return given ?? ('made' in agreed ? agreed.made : '');
+  return given ?? Buffer.from('made' in agreed ? agreed.made : '', 'base64url');
 }
 
 /** @param compare gives what is there if that will do, undefined to replace it */
