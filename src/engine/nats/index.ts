@@ -97,8 +97,9 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
   const nodes = new Nodes(link, names, bucket, leases);
   await nodes.join();
   try {
-    if (options.settings) await agreeOnSettings(bucket, options.settings, leases.others().length > 0);
-    const secret = await agreeOnSecret(bucket, epoch, options.secret, leases.others().length > 0);
+    const othersRun = () => leases.others().length > 0;
+    if (options.settings) await agreeOnSettings(bucket, options.settings, othersRun);
+    const secret = await agreeOnSecret(bucket, epoch, options.secret, othersRun);
     const floors = new Floors(bucket);
     bucket.watch((key, kept) => {
       const raised = kept && floors.topicOf(key);

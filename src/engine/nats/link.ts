@@ -166,6 +166,8 @@ export class Link {
   #down(trouble: string): void {
     this.#trouble = trouble;
     for (const listener of this.#listeners) listener.down?.();
+    // From now on, not only from when it is back: what comes first then must not be told before what was missed.
+    this.doubt();
   }
 }
 

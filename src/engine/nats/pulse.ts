@@ -18,6 +18,7 @@ export class Pulse {
   #doubts = 0;
   #before: { readonly last: number; readonly doubts: number } | undefined;
   #leaders: string | undefined;
+  #failures = 0;
 
   constructor(
     private readonly link: Link,
@@ -46,6 +47,7 @@ export class Pulse {
     try {
       const [log, directory] = await this.#ask();
       this.link.silence = null;
+      this.#failures = 0;
       await this.link.flush();
       if (doubts === this.#doubts) {
         if (this.#before?.doubts === doubts) this.feed.confirm(this.#before.last);
@@ -53,7 +55,11 @@ export class Pulse {
       }
       this.bucket.confirm(directory.state.last_seq);
     } catch (error) {
-      if (this.link.isConnected) this.link.silence = `JetStream does not answer: ${(error as Error).message}`;
+      this.#failures++;
+      // Once may be a machine that is busy, or a leader that has just changed.
+      if (this.link.isConnected && this.#failures > 1) {
+        this.link.silence = `JetStream does not answer: ${(error as Error).message}`;
+      }
       this.link.doubt();
     }
     if (!this.#closed) this.#timer = setTimeout(() => void this.#beat(), BEAT_EVERY).unref();

@@ -15,11 +15,11 @@ export type KeptSecret = { readonly made: string } | { readonly fingerprint: str
  * Compares the settings of this node with those of the nodes that run; where none does, its own are the ones from now on.
  * @throws EngineUnusable that names what is different
  */
-export async function agreeOnSettings(bucket: Bucket, mine: SharedSettings, othersRun: boolean): Promise<void> {
+export async function agreeOnSettings(bucket: Bucket, mine: SharedSettings, othersRun: () => boolean): Promise<void> {
   await agree<SharedSettings>(bucket, SETTINGS, mine, (theirs) => {
     const name = Object.keys(mine).find((each) => mine[each] !== theirs[each]);
     if (name === undefined) return mine;
-    if (!othersRun) return undefined;
+    if (!othersRun()) return undefined;
     throw new EngineUnusable(
       `--${name} is ${mine[name]} here and ${theirs[name] ?? 'not set'} on the nodes that run: it must be the same on all. ` +
         'Give theirs, or stop all nodes before starting one with another.',
@@ -36,7 +36,7 @@ export async function agreeOnSecret(
   bucket: Bucket,
   epoch: string,
   given: string | undefined,
-  othersRun: boolean,
+  othersRun: () => boolean,
 ): Promise<string | Buffer> {
   const mine: KeptSecret =
     given === undefined ? { made: randomBytes(32).toString('base64url') } : fingerprint(given, epoch);
@@ -50,7 +50,7 @@ export async function agreeOnSecret(
     const same =
       'made' in theirs ? theirs.made === given : theirs.fingerprint === (mine as { fingerprint: string }).fingerprint;
     if (same) return theirs;
-    if (!othersRun) return undefined;
+    if (!othersRun()) return undefined;
     throw new EngineUnusable(
       'The secret given here is not the one of the nodes that run: it must be the same on all. ' +
         'Give theirs, or stop all nodes before starting one with another: all tokens will be void then.',

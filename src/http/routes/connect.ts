@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Writable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import { EngineUnavailable } from '../../engine/engine.js';
 import type { ClientInfo } from '../../hub/clients.js';
 import { type Claim, Connection, type Hub } from '../../hub/hub.js';
 import {
@@ -97,7 +98,12 @@ export function connect(app: App, context: Context): void {
     async (request, reply) => {
       const format = formatOf(request);
       if (hub.draining) return turnAway(reply, format);
-      const { index, position, welcome } = await admit(context, request, request.query);
+      const admitted = await admit(context, request, request.query).catch((error: unknown) => {
+        if (!isToComeBack(request, error)) throw error;
+        return undefined;
+      });
+      if (!admitted) return turnAway(reply, format);
+      const { index, position, welcome } = admitted;
       const connection = new Connection(index);
       endWith(reply.raw, hub, connection);
       const open = (client: ClientInfo) => {
@@ -111,7 +117,10 @@ export function connect(app: App, context: Context): void {
       try {
         await hub.openStream(position, request.query.presence === 'true', connection, open);
       } catch (error) {
-        if (!reply.raw.headersSent) throw error;
+        if (!reply.raw.headersSent) {
+          if (isToComeBack(request, error)) return turnAway(reply, format);
+          throw error;
+        }
         // The log cannot be read on. Whoever is at the other end will come back with its cursor.
         context.logger.error({ err: error, client: index }, 'stream broken off');
         reply.raw.destroy();
@@ -187,6 +196,11 @@ function outOf(response: ServerResponse): Writable {
   if (response.socket) return response.socket;
   // A reset by the peer is an ordinary end, told by 'close'. Of sockets the server listens to that itself.
   return response.on('error', () => undefined);
+}
+
+/** An EventSource that tries again would give up for good on an error: without the engine it is told to try once more. */
+function isToComeBack(request: FastifyRequest, error: unknown): boolean {
+  return error instanceof EngineUnavailable && Boolean(request.headers['last-event-id']);
 }
 
 function turnAway(reply: FastifyReply, format: Format): FastifyReply {
