@@ -218,8 +218,9 @@ function check<Settings extends z.ZodObject>(schema: Settings, given: ReadonlyMa
   const issue = parsed.error.issues[0];
   const key = settings.keyof().parse(issue?.path[0]);
   const source = given.get(key)?.source ?? key;
-  // A secret in a terminal or a log is no secret any more.
-  const value = key === 'secret' || key === 'engine' ? 'the value given' : quote(String(issue?.input));
+  // A secret in a terminal or a log is no secret any more; the address of NATS may have a password.
+  const isSecret = key === 'secret' || (key === 'engine' && String(issue?.input).includes('@'));
+  const value = isSecret ? 'the value given' : quote(String(issue?.input));
   throw new ConfigError(`${source}: ${value} is not accepted, it takes ${describe(key).takes}.`);
 }
 

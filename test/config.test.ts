@@ -98,6 +98,13 @@ void t.test('a wrong value is refused in one line that names the flag, the value
     ['port', '', /a whole number/],
     ['data', '', /the path of a folder/],
     ['engine', 'redis', /lmdb/],
+    ['engine', 'http://a:4222', /nats:/],
+    ['engine', 'nats://', /nats:/],
+    ['engine', 'nats://a:4222/with space', /nats:/],
+    ['engine', 'nats://a/one,nats://b/two', /nats:/],
+    ['engine', 'nats://a,tls://b', /nats:/],
+    ['engine', 'nats://a?x=1', /nats:/],
+    ['replicas', '2', /1, 3 or 5/],
     ['grace', '-1', /seconds from 0/],
     ['grace', '1m', /seconds from 0/],
     ['heartbeat', '0', /seconds from/],
@@ -125,6 +132,25 @@ void t.test('a wrong value is refused in one line that names the flag, the value
     t.match(line, accepted, `--${name}=${text}`);
     t.ok(line.startsWith(`--${name}: ${JSON.stringify(text)} `), line);
   }
+});
+
+void t.test('where NATS is, is read from addresses', async (t) => {
+  const engine = (text: string) => readConfig([`--engine=${text}`], {}).engine;
+  const one = { servers: ['a:4222'], name: 'interchat', tls: false, credentials: undefined };
+  t.same(engine('nats://a'), one);
+  t.same(engine('nats://a:4222,nats://b:4223, nats://c/chat'), {
+    ...one,
+    servers: ['a:4222', 'b:4223', 'c:4222'],
+    name: 'chat',
+  });
+  t.same(engine('tls://me:p%40ss@[::1]:4443'), {
+    ...one,
+    servers: ['[::1]:4443'],
+    tls: true,
+    credentials: { user: 'me', pass: 'p@ss' },
+  });
+  t.same(engine('nats://token@a'), { ...one, credentials: { token: 'token' } });
+  t.notMatch(refusal(['--engine=http://me:hidden@a']), /hidden/, 'a password is not printed');
 });
 
 void t.test('of a list, the wrong item is named', async (t) => {
@@ -176,8 +202,8 @@ void t.test('the help text and the table tell every setting with its default', a
   t.match(configHelp(), /--secret SECRET /);
   t.match(configTable(), /\| `--max-body BYTES` \| `INTERCHAT_MAX_BODY` \| `65536` \| /);
   const settings = configHelp().match(/^ {2}--/gm)?.length;
-  t.equal(settings, 15);
-  t.equal(configTable().split('\n').length, 15 + 2);
+  t.equal(settings, 16);
+  t.equal(configTable().split('\n').length, 16 + 2);
 });
 
 void t.test('the README has the table as it is', async (t) => {

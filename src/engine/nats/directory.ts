@@ -57,6 +57,7 @@ export class NatsDirectory implements Directory {
   }
 
   async settled(): Promise<void> {
+    this.link.assertUp();
     await this.reachedByAll(this.bucket.position);
   }
 

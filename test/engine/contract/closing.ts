@@ -26,6 +26,7 @@ export async function closingContract(t: Test, newPlace: NewPlace): Promise<void
       get: () => directory.get('k'),
       put: () => directory.put('k', 1, null),
       remove: () => directory.remove('k'),
+      settled: () => directory.settled(),
       'watch records': () => directory.watch('', () => undefined),
       hold: () => leases.hold('k', 1),
       release: () => leases.release('k'),

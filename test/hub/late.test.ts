@@ -1,0 +1,110 @@
+import t, { type Test } from 'tap';
+import type { Entry, Log, Seq, Topic } from '../../src/engine/engine.js';
+import { openLmdbEngine } from '../../src/engine/lmdb/index.js';
+import type { ClientIndex } from '../../src/hub/client-index.js';
+import { type Delivery, Feeds } from '../../src/hub/feeds.js';
+import type { Window } from '../../src/hub/memberships.js';
+import { Subscription } from '../../src/hub/subscription.js';
+import { temporaryFolder } from '../support/folder.js';
+import { waitFor } from '../support/wait.js';
+import { entry, RETENTION, textsOf, topic } from '../engine/contract.js';
+
+const A = topic('client.1');
+const B = topic('room.b');
+const START = 0 as Seq;
+
+/** A subscription to a real log, between which something stands that can keep entries back and tell them late. */
+async function reader(t: Test, ...windows: Window[]) {
+  const engine = await openLmdbEngine({ folder: await temporaryFolder(t), retention: RETENTION });
+  t.teardown(() => engine.close());
+  const { log } = engine;
+  let keepBack: (one: Entry) => boolean = () => false;
+  const tellLate: (() => void)[] = [];
+  const between = Object.create(log, {
+    follow: {
+      value: (followed: Topic, listener: Parameters<Log['follow']>[1]) =>
+        log.follow(followed, (one) => {
+          if (one.seq === null || !keepBack(one)) return listener(one);
+          tellLate.push(() => listener({ ...one, late: true }));
+        }),
+    },
+    append: { value: log.append.bind(log) },
+    read: { value: log.read.bind(log) },
+    bounds: { value: log.bounds.bind(log) },
+    last: { value: log.last.bind(log) },
+  }) as Log;
+  const scope = { windows, forgotten: START };
+  const got: Delivery[] = [];
+  const subscription = new Subscription(
+    { log: between, feeds: new Feeds(between), scopes: { scopeOf: () => scope } },
+    1 as ClientIndex,
+    {
+      deliver: (one) => got.push(one),
+      gap: () => undefined,
+      ready: () => undefined,
+      broken: (error) => t.error(error),
+    },
+    START,
+  );
+  t.teardown(() => subscription.end());
+  const told = () => got.map(({ seq, position, body }) => [textsOf([{ seq, topic: A, body }])[0], position]);
+  return {
+    log,
+    subscription,
+    scope,
+    told,
+    keepBack: (which: (one: Entry) => boolean) => (keepBack = which),
+    tellLate: () => tellLate.splice(0).forEach((tell) => tell()),
+  };
+}
+
+void t.test('what is told late is given with the place that was reached, so that no cursor goes back', async (t) => {
+  const windows = [A, B].map((of) => ({ topic: of, from: START, to: null }));
+  const { log, subscription, told, keepBack, tellLate } = await reader(t, ...windows);
+  await log.append([entry(A, 'before')]);
+  await subscription.start();
+  keepBack((one) => one.topic === B);
+  await log.append([entry(B, 'late')]);
+  await log.append([entry(A, 'in time')]);
+  t.same(told(), [
+    ['before', 1],
+    ['in time', 3],
+  ]);
+  tellLate();
+  t.same(told().at(-1), ['late', 3]);
+  await log.append([entry(A, 'next')]);
+  t.same(told().at(-1), ['next', 4]);
+});
+
+void t.test('what is told late and was read is not given twice', async (t) => {
+  const windows = [A, B].map((of) => ({ topic: of, from: START, to: null }));
+  const { log, subscription, told, keepBack, tellLate } = await reader(t, ...windows);
+  keepBack((one) => one.topic === B);
+  await subscription.start();
+  await log.append([entry(B, 'late')]);
+  // It is read on the occasion, and only then told.
+  subscription.refresh();
+  await waitFor(async () => told().length === 1);
+  tellLate();
+  await log.append([entry(A, 'next')]);
+  t.same(told(), [
+    ['late', 1],
+    ['next', 2],
+  ]);
+});
+
+void t.test('of a room that is heard of late, nothing is missing that was sent since it was entered', async (t) => {
+  const { log, subscription, scope, told } = await reader(t, { topic: A, from: START, to: null });
+  await subscription.start();
+  await log.append([entry(B, 'not for it')]);
+  const entered = await log.last();
+  await log.append([entry(B, 'for it')]);
+  await log.append([entry(A, 'mail')]);
+  t.same(told(), [['mail', 3]]);
+  scope.windows.push({ topic: B, from: entered, to: null });
+  subscription.refresh();
+  await waitFor(async () => told().length === 2);
+  t.same(told().at(-1), ['for it', 3]);
+  await log.append([entry(B, 'then')]);
+  t.same(told().at(-1), ['then', 4]);
+});
