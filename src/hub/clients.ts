@@ -252,7 +252,9 @@ export class Clients {
     if (memberships.rooms.size > MOST_ROOMS) throw new TooManyRooms(MOST_ROOMS);
     const release = await this.rooms.hold(rooms, since);
     try {
-      return await this.#join({ name, memberships });
+      const client = await this.#join({ name, memberships });
+      await this.rooms.confirm(rooms, since);
+      return client;
     } finally {
       release();
     }
@@ -284,6 +286,7 @@ export class Clients {
       });
       // Wherever it has a stream: what is sent after the answer has to come there.
       await this.engine.directory.settled();
+      await this.rooms.confirm(rooms, at);
     } finally {
       release();
     }

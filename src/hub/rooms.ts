@@ -158,6 +158,18 @@ export class Rooms {
     return release;
   }
 
+  /**
+   * Makes the records anew that another process has removed, as the room was empty before it heard of who has entered. To be
+   * called once that is recorded, before what {@link hold} gave is released.
+   */
+  async confirm(names: readonly string[], since: Seq): Promise<void> {
+    for (const name of names) {
+      if (await this.directory.get(PREFIX + name)) continue;
+      this.#records.delete(name);
+      await this.#ensure(name, since);
+    }
+  }
+
   async #ensure(name: string, since: Seq): Promise<void> {
     for (;;) {
       const writing = this.#writing.get(name);

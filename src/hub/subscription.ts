@@ -168,9 +168,12 @@ export class Subscription implements FeedListener {
   /** Gives the sink everything up to `last`, in order; of the topics in `late` also what it has passed by already. */
   async #read(windows: readonly Window[], last: Seq, late: readonly Topic[]): Promise<void> {
     const { position } = this;
-    const from = (topic: Topic) => (late.includes(topic) ? (0 as Seq) : position);
     const parts = windows
-      .map(({ topic, ...window }) => ({ topic, after: larger(from(topic), window.from), to: smaller(last, window.to) }))
+      .map(({ topic, from, to }) => ({
+        topic,
+        after: to === null && late.includes(topic) ? from : larger(position, from),
+        to: smaller(last, to),
+      }))
       .filter(({ after, to }) => after < to);
     const limit = Math.max(LEAST_PAGE, Math.ceil(PAGE / parts.length));
     const told = (part: Part, oldest: Seq | null) => this.sink.gap(part.after, oldest, addressOf(part.topic));
