@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { startServer as start } from '../../src/cli/server.js';
 import { type Config, readConfig } from '../../src/config.js';
+import { engineFor } from './engine.js';
 import { temporaryFolder } from './folder.js';
 
 export interface TestServer {
@@ -18,7 +19,7 @@ export interface TestServer {
 /** A real server in this process, on a port of its own, with a data folder of its own; stopped when the test ends. */
 export async function startServer(t: Test, settings: Partial<Config> = {}): Promise<TestServer> {
   const data = settings.data ?? (await temporaryFolder(t));
-  const config = { ...readConfig([], {}), port: 0, data, ...settings };
+  const config = { ...readConfig(engineFor(data), {}), port: 0, data, ...settings };
   const server = await start(config);
   let stopped: Promise<void> | undefined;
   const stop = () => (stopped ??= server.stop());
@@ -71,7 +72,7 @@ export async function spawnServer(
   t: Test,
   { folder, port = 0, args = [], nodeArgs = [], env = {} }: Spawned,
 ): Promise<ServerProcess> {
-  const serve = ['serve', '--port', String(port), '--data', folder, ...args];
+  const serve = ['serve', '--port', String(port), '--data', folder, ...engineFor(folder), ...args];
   const child = spawn(process.execPath, [...nodeArgs, MAIN, ...serve], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
