@@ -7,9 +7,9 @@ import { movedLine, moveAll, readMovingArguments } from './moving.js';
 import { note, write } from './output.js';
 
 export const command: Command = {
-  usage: 'export FILE [--data FOLDER]',
+  usage: 'export FILE [--data FOLDER | --engine nats://HOST]',
   description: [
-    'Writes all that a server keeps to a file, a JSON object a line, for interchat import. The server must be stopped.',
+    'Writes all that a server keeps to a file, a JSON object a line, for interchat import. All servers of the store must be stopped.',
     'Interrupted, it goes on when it is run again. With - for FILE it writes to standard output, and begins anew each time.',
     'In the file is the secret that tokens are signed with: keep it as one.',
   ].join('\n'),

@@ -7,7 +7,7 @@ import { movedLine, moveAll, readMovingArguments } from './moving.js';
 import { note } from './output.js';
 
 export const command: Command = {
-  usage: 'import FILE [--data FOLDER]',
+  usage: 'import FILE [--data FOLDER | --engine nats://HOST]',
   description: [
     'Fills the store of a new server with what interchat export has written. Clients, rooms, messages, tokens and cursors are',
     'there as they were; do not start the old server any more. There must be nothing else in the store.',

@@ -27,8 +27,9 @@ const B = topic('room.lobby');
  * What every engine owes to whoever moves: the words of src/engine/archive.ts as tests. What is in one place goes to a file
  * and from there to another, and has to be the same.
  * @param place makes a new, empty place
+ * @param runs how many contents are made up
  */
-export function archiveContract(name: string, place: (t: Test) => Promise<ArchivePlace>): void {
+export function archiveContract(name: string, place: (t: Test) => Promise<ArchivePlace>, runs = 30): void {
   const check = (what: string, run: (t: Test) => Promise<void>) => void t.test(`${name}: ${what}`, run);
 
   check('what was moved is as it was, and is gone on with', async (t) => {
@@ -286,7 +287,7 @@ export function archiveContract(name: string, place: (t: Test) => Promise<Archiv
         const count = Object.values(state.topics).reduce((sum, { texts }) => sum + texts.length, 0);
         if (count !== one.entries.length) throw new Error(`${count} of ${one.entries.length} entries can be read`);
       }),
-      { numRuns: 30 },
+      { numRuns: runs },
     );
   });
 }

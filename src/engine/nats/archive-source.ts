@@ -1,12 +1,123 @@
-import type { ArchiveSource } from '../archive.js';
-import { EngineUnusable } from '../engine.js';
+import { createHash } from 'node:crypto';
+import type { ArchivedEntry, ArchivedFloor, ArchivedRecord, ArchiveSource, ArchiveSummary } from '../archive.js';
+import { EngineUnusable, type Seq } from '../engine.js';
 import type { NatsAddress } from './address.js';
+import { decodeKey, RECORD, SERIES } from './directory.js';
+import { FLOOR } from './floors.js';
+import { IdleStore, openIdleLink, unusable } from './idle-store.js';
+import { assertWhole, VOID } from './importing.js';
+import type { Link } from './link.js';
+import { particularsOf } from './record.js';
+import { type KeptSecret, SECRET } from './shared-settings.js';
+import { epochIn } from './streams.js';
+import { Names } from './names.js';
 
 export interface NatsSourceOptions {
   readonly address: NatsAddress;
+  /** As `openNatsEngine` takes it; nothing is changed here. */
   readonly replicas?: number;
+  /** The time in milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
-export async function openNatsSource(_options: NatsSourceOptions): Promise<ArchiveSource> {
-  throw new EngineUnusable('not yet');
+/**
+ * What is kept in NATS, to be written out while no node runs.
+ * @throws EngineUnusable when there is nothing, nodes run, or an import has filled a part only
+ */
+export async function openNatsSource({ address, now = Date.now }: NatsSourceOptions): Promise<ArchiveSource> {
+  const link = await openIdleLink(address);
+  let store: IdleStore | undefined;
+  try {
+    const epoch = await epochIn(link, new Names(address.name));
+    if (epoch === undefined) {
+      throw new EngineUnusable(
+        `There is no data of InterChat under the name ${address.name} in NATS at ${address.servers.join(', ')}. Give the address of a server: --engine or INTERCHAT_ENGINE.`,
+      );
+    }
+    store = await IdleStore.open(link, address);
+    await assertWhole(store.bucket);
+    return new NatsSource(link, store, epoch, now);
+  } catch (error) {
+    await store?.close();
+    await link.close();
+    throw unusable(address, error);
+  }
+}
+
+class NatsSource implements ArchiveSource {
+  #snapshot: string | undefined;
+
+  constructor(
+    private readonly link: Link,
+    private readonly store: IdleStore,
+    private readonly epoch: string,
+    private readonly now: () => number,
+  ) {}
+
+  async summary(): Promise<ArchiveSummary> {
+    const { bucket, state } = this.store;
+    this.#snapshot = await this.#findSnapshot();
+    const secret = bucket.get(SECRET)?.value as KeptSecret | undefined;
+    return {
+      epoch: this.epoch,
+      snapshot: this.#snapshot,
+      last: (await state.last()) as Seq,
+      series: Object.fromEntries(this.#sorted(SERIES).map(({ name, value }) => [name, Number(value)])),
+      ...(secret && 'made' in secret && { secret: secret.made }),
+    };
+  }
+
+  async *entries(after: Seq): AsyncIterable<ArchivedEntry> {
+    const { names, reads } = this.store;
+    const now = this.now();
+    const filter = names.subject('>');
+    const upTo = (await reads.newest(names.log, filter))?.seq ?? 0;
+    for await (const messages of reads.scan({ stream: names.log, filter, after, upTo, headersOnly: false })) {
+      for (const { seq, subject, headers, data } of messages) {
+        const topic = names.topicOf(subject);
+        const { appendedAt, expiresAt } = particularsOf(headers);
+        if (topic === VOID || (expiresAt !== undefined && expiresAt <= now)) continue;
+        yield { seq: seq as Seq, topic, body: data, appendedAt, ...(expiresAt === undefined ? {} : { expiresAt }) };
+      }
+    }
+  }
+
+  async *floors(): AsyncIterable<ArchivedFloor> {
+    for (const { name, value } of this.#sorted(FLOOR)) {
+      yield { topic: name as ArchivedFloor['topic'], floor: Number(value) as Seq };
+    }
+  }
+
+  async *records(): AsyncIterable<ArchivedRecord> {
+    for (const { key, value } of this.#sorted(RECORD)) yield { key: decodeKey(key), value };
+    // Nothing locks a stream: a node that was started meanwhile may have written, or trimmed what was not read yet.
+    if (this.#snapshot !== undefined && (await this.#findSnapshot()) !== this.#snapshot) {
+      throw new EngineUnusable('Something was changed while it was written out. Stop all nodes, and run it again.');
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.store.close();
+    await this.link.close();
+  }
+
+  /** What is kept under keys with this beginning, in an order that is always the same. */
+  #sorted(prefix: string) {
+    return [...this.store.bucket.all(prefix)]
+      .map(([key, { value, revision }]) => ({ key, name: key.slice(prefix.length), value, revision }))
+      .sort((one, other) => (one.key < other.key ? -1 : 1));
+  }
+
+  /** Of what is written out, and not of what comes and goes with each run, such as which nodes there are. */
+  async #findSnapshot(): Promise<string> {
+    const { bucket, state } = this.store;
+    // Brings what is known here up to date.
+    const secret = await bucket.read(SECRET);
+    const { last_seq: last, messages } = (await state.info()).state;
+    const hash = createHash('sha256').update(`${messages} ${secret?.revision ?? 0}`);
+    for (const prefix of [RECORD, SERIES, FLOOR]) {
+      for (const { key, revision } of this.#sorted(prefix)) hash.update(`\n${key} ${revision}`);
+    }
+    return `${last} ${hash.digest('base64url')}`;
+  }
 }

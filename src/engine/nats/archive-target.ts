@@ -1,12 +1,148 @@
-import type { ArchiveTarget } from '../archive.js';
-import { EngineUnusable } from '../engine.js';
-import type { NatsAddress } from './address.js';
+import {
+  type ArchivedEntry,
+  type ArchivedFloor,
+  type ArchivedRecord,
+  type ArchiveSummary,
+  type ArchiveTarget,
+  ArchiveUnusable,
+} from '../archive.js';
+import type { Json, Seq } from '../engine.js';
+import { type NatsAddress, replicasFor } from './address.js';
+import { encodeKey, RECORD, SERIES } from './directory.js';
+import { FLOOR } from './floors.js';
+import { IdleStore, openIdleLink, unusable } from './idle-store.js';
+import { IMPORTED, IMPORTING } from './importing.js';
+import type { Link } from './link.js';
+import { Names } from './names.js';
+import { Places } from './places.js';
+import { SECRET } from './shared-settings.js';
+import { beginElsewhere, canBeginAt, changeEpoch, ensureStreams, epochIn } from './streams.js';
 
 export interface NatsTargetOptions {
   readonly address: NatsAddress;
+  /** On how many servers everything is stored: 1, 3 or 5; undefined for {@link replicasFor}. */
   readonly replicas?: number;
 }
 
-export async function openNatsTarget(_options: NatsTargetOptions): Promise<ArchiveTarget> {
-  throw new EngineUnusable('not yet');
+/** For how many milliseconds it is tried to make the streams. */
+const PATIENCE = 10_000;
+
+/** Floors and records written at the same time. */
+const ROWS = 500;
+
+/**
+ * Streams in NATS that are to be filled, made if they are not there. Until that has come to its end no node opens them.
+ * @throws EngineUnusable when the servers cannot be reached
+ */
+export async function openNatsTarget({ address, replicas }: NatsTargetOptions): Promise<ArchiveTarget> {
+  return new NatsTarget(await openIdleLink(address), address, replicas ?? replicasFor(address));
+}
+
+class NatsTarget implements ArchiveTarget {
+  #begun: { readonly summary: ArchiveSummary; readonly store: IdleStore; readonly places: Places } | undefined;
+  #store: IdleStore | undefined;
+
+  constructor(
+    private readonly link: Link,
+    private readonly address: NatsAddress,
+    private readonly replicas: number,
+  ) {}
+
+  async begin(summary: ArchiveSummary): Promise<Seq | 'finished'> {
+    const { link, address, replicas } = this;
+    const names = new Names(address.name);
+    try {
+      const epoch =
+        (await epochIn(link, names)) ??
+        (await ensureStreams(link, names, { replicas, epoch: summary.epoch }, PATIENCE));
+      this.#store = await IdleStore.open(link, address);
+      return await this.#begin(this.#store, summary, epoch);
+    } catch (error) {
+      throw unusable(address, error);
+    }
+  }
+
+  async #begin(store: IdleStore, summary: ArchiveSummary, epoch: string): Promise<Seq | 'finished'> {
+    const { bucket, state } = store;
+    const importing = await bucket.read(IMPORTING);
+    const { last_seq: last, messages } = (await state.info()).state;
+    const where = `${this.address.name} in NATS at ${this.address.servers.join(', ')}`;
+    if (importing === undefined) {
+      if (bucket.get(IMPORTED)?.value === nameOf(summary)) return 'finished';
+      if (last > 0 || [RECORD, SERIES, FLOOR].some((prefix) => anyOf(bucket.all(prefix)))) {
+        throw new ArchiveUnusable(
+          `${where} holds something else. Give another name at the end of --engine: nats://HOST/NAME.`,
+        );
+      }
+      if (epoch !== summary.epoch) await changeEpoch(this.link, store.names, summary.epoch);
+      await bucket.put(IMPORTING, nameOf(summary), null);
+    } else if (importing.value !== nameOf(summary)) {
+      throw new ArchiveUnusable(
+        `An import of another archive into ${where} has not come to its end. Go on with that one, or give another name at the end of --engine: nats://HOST/NAME.`,
+      );
+    }
+    const begin = async (firstSeq: number) => {
+      if (!canBeginAt(this.link)) return;
+      const options = { replicas: this.replicas, epoch: summary.epoch, firstSeq };
+      await beginElsewhere(this.link, store.names, options, PATIENCE);
+    };
+    this.#begun = { summary, store, places: new Places(store, last, messages === 0, begin) };
+    return last as Seq;
+  }
+
+  async entries(entries: readonly ArchivedEntry[]): Promise<void> {
+    await this.#assertBegun().places.add(entries);
+  }
+
+  async finish(floors: AsyncIterable<ArchivedFloor>, records: AsyncIterable<ArchivedRecord>): Promise<void> {
+    const { summary, store, places } = this.#assertBegun();
+    await places.reach(summary.last);
+    await inRows(floors, ({ topic, floor }) => store.floors.raise(topic, floor));
+    await inRows(records, ({ key, value }) => this.#put(encodeKey(key), value));
+    for (const [name, number] of Object.entries(summary.series)) await this.#put(SERIES + name, number);
+    if (summary.secret !== undefined) await this.#put(SECRET, { made: summary.secret });
+    await places.clear();
+    // In this order: interrupted between the two, it is the last step of an import that is gone on with.
+    await this.#put(IMPORTED, nameOf(summary));
+    await store.bucket.remove(IMPORTING);
+  }
+
+  async close(): Promise<void> {
+    await this.#store?.close();
+    await this.link.close();
+  }
+
+  /** What an interrupted run has written is there already. */
+  async #put(key: string, value: Json): Promise<void> {
+    const { bucket } = this.#assertBegun().store;
+    const kept = bucket.get(key);
+    if (kept && JSON.stringify(kept.value) === JSON.stringify(value)) return;
+    await bucket.put(key, value, kept?.revision ?? null);
+  }
+
+  #assertBegun() {
+    if (!this.#begun) throw new Error('It has not begun.');
+    return this.#begun;
+  }
+}
+
+/** Writes so many at a time: each is a round trip. */
+async function inRows<Row>(rows: AsyncIterable<Row>, write: (row: Row) => Promise<void>): Promise<void> {
+  let waiting: Row[] = [];
+  for await (const row of rows) {
+    if (waiting.push(row) < ROWS) continue;
+    await Promise.all(waiting.map(write));
+    waiting = [];
+  }
+  await Promise.all(waiting.map(write));
+}
+
+function anyOf(all: Iterable<unknown>): boolean {
+  for (const _ of all) return true;
+  return false;
+}
+
+/** What stands for an archive in the bucket it fills. */
+function nameOf({ epoch, snapshot }: ArchiveSummary): string {
+  return `${epoch} ${snapshot}`;
 }

@@ -10,8 +10,9 @@ import {
 import type { Bucket, Kept } from './bucket.js';
 import type { Link } from './link.js';
 
-const RECORD = 'record.';
-const SERIES = 'series.';
+/** What the keys of records and of series begin with in the bucket. */
+export const RECORD = 'record.';
+export const SERIES = 'series.';
 
 /** The records and the series, in a bucket that all nodes share. */
 export class NatsDirectory implements Directory {
@@ -125,10 +126,10 @@ function recordOf(key: string, { value, revision }: Kept): DirectoryRecord {
 }
 
 /** A dot would begin a new part of a subject, and may not stand everywhere. */
-function encodeKey(key: string): string {
+export function encodeKey(key: string): string {
   return RECORD + key.replaceAll('.', '=');
 }
 
-function decodeKey(name: string): string {
+export function decodeKey(name: string): string {
   return name.slice(RECORD.length).replaceAll('=', '.');
 }

@@ -1,7 +1,8 @@
 import { Conflict, type Topic } from '../engine.js';
 import type { Bucket } from './bucket.js';
 
-const PREFIX = 'floor.';
+/** What the keys of floors begin with in the bucket. */
+export const FLOOR = 'floor.';
 
 /** Up to where each topic was trimmed. */
 export class Floors {
@@ -10,16 +11,16 @@ export class Floors {
 
   /** Never behind what was purged before the call, by whatever node. 0 if nothing was. @throws EngineUnavailable */
   async read(topic: Topic): Promise<number> {
-    return Number((await this.bucket.read(PREFIX + topic))?.value ?? 0);
+    return Number((await this.bucket.read(FLOOR + topic))?.value ?? 0);
   }
 
   /** Raises a floor, durable when it resolves: to be done before anything is purged. @throws EngineUnavailable */
   async raise(topic: Topic, floor: number): Promise<void> {
     for (;;) {
-      const kept = await this.bucket.read(PREFIX + topic);
+      const kept = await this.bucket.read(FLOOR + topic);
       if (Number(kept?.value ?? 0) >= floor) return;
       try {
-        await this.bucket.put(PREFIX + topic, floor, kept?.revision ?? null);
+        await this.bucket.put(FLOOR + topic, floor, kept?.revision ?? null);
         return;
       } catch (error) {
         if (!(error instanceof Conflict)) throw error;
@@ -29,11 +30,11 @@ export class Floors {
 
   /** The topic is dropped. @throws EngineUnavailable */
   async forget(topic: Topic): Promise<void> {
-    await this.bucket.remove(PREFIX + topic);
+    await this.bucket.remove(FLOOR + topic);
   }
 
   /** Whose floor is under this key of the bucket; undefined for a key of something else. */
   topicOf(key: string): Topic | undefined {
-    return key.startsWith(PREFIX) ? (key.slice(PREFIX.length) as Topic) : undefined;
+    return key.startsWith(FLOOR) ? (key.slice(FLOOR.length) as Topic) : undefined;
   }
 }

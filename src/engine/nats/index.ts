@@ -5,6 +5,7 @@ import { NatsDirectory } from './directory.js';
 import { Feed } from './feed.js';
 import { Floors } from './floors.js';
 import { NatsLeases } from './leases.js';
+import { assertWhole } from './importing.js';
 import { Link } from './link.js';
 import { NatsLog } from './log.js';
 import { Names } from './names.js';
@@ -97,6 +98,7 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
   const nodes = new Nodes(link, names, bucket, leases);
   await nodes.join();
   try {
+    await assertWhole(bucket);
     const othersRun = () => leases.others().length > 0;
     if (options.settings) await agreeOnSettings(bucket, options.settings, othersRun);
     const secret = await agreeOnSecret(bucket, epoch, options.secret, othersRun);

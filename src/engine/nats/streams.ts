@@ -8,15 +8,15 @@ import {
 import { Kvm } from '@nats-io/kv';
 import { nanos } from '@nats-io/transport-node';
 import { EngineUnusable } from '../engine.js';
-import type { Link } from './link.js';
+import { asked, type Link } from './link.js';
 import type { Names } from './names.js';
 
 export interface StreamOptions {
   /** On how many servers everything is stored before it counts: 1, 3 or 5. */
   readonly replicas: number;
-  /** For how many milliseconds a dedup key is remembered. */
-  readonly dedupWindow: number;
-  /** The place of the first entry, where it is not 1. Servers from 2.10 on. */
+  /** For how many milliseconds a dedup key is remembered; undefined where that does not matter yet. */
+  readonly dedupWindow?: number;
+  /** The place of the first entry of a log that is new, where it is not 1. Servers from 2.10 on, see {@link canBeginAt}. */
   readonly firstSeq?: number;
   /** The epoch of a log that is new. */
   readonly epoch?: string;
@@ -69,6 +69,7 @@ export async function ensureStreams(
 
 async function ensureLog({ jsm }: Link, names: Names, options: StreamOptions): Promise<string> {
   const { replicas, dedupWindow, firstSeq, epoch = crypto.randomUUID() } = options;
+  const window = dedupWindow === undefined ? {} : { duplicate_window: nanos(dedupWindow) };
   const there = await jsm.streams.info(names.log).catch(nothing);
   if (!there) {
     const config: Partial<StreamConfig> & { name: string } = {
@@ -80,9 +81,9 @@ async function ensureLog({ jsm }: Link, names: Names, options: StreamOptions): P
       // Refused rather than forgotten: what a full server cannot take is not acknowledged.
       discard: DiscardPolicy.New,
       num_replicas: replicas,
-      duplicate_window: nanos(dedupWindow),
       allow_direct: true,
       republish: { src: names.subject('>'), dest: names.live('>') },
+      ...window,
       ...(firstSeq === undefined ? {} : { first_seq: firstSeq }),
     };
     try {
@@ -93,19 +94,51 @@ async function ensureLog({ jsm }: Link, names: Names, options: StreamOptions): P
     }
     return ensureLog({ jsm } as Link, names, options);
   }
-  const { description = '', num_replicas, duplicate_window } = there.config;
-  if (!description.startsWith(DESCRIPTION)) {
-    throw new EngineUnusable(
-      `The stream ${names.log} in NATS is not a log of InterChat. Give another name at the end of --engine: nats://HOST/NAME.`,
-    );
+  const { num_replicas, duplicate_window } = there.config;
+  const found = epochOf(there.config, names);
+  if (num_replicas < replicas || (window.duplicate_window ?? duplicate_window) !== duplicate_window) {
+    await jsm.streams.update(names.log, { num_replicas: Math.max(num_replicas, replicas), ...window });
   }
-  if (num_replicas < replicas || duplicate_window !== nanos(dedupWindow)) {
-    await jsm.streams.update(names.log, {
-      num_replicas: Math.max(num_replicas, replicas),
-      duplicate_window: nanos(dedupWindow),
-    });
-  }
-  return description.slice(DESCRIPTION.length);
+  return found;
+}
+
+/**
+ * The epoch of the log, if all streams are there already: nothing is made or changed.
+ * @throws EngineUnusable when there is something else of this name; EngineUnavailable
+ */
+export async function epochIn({ jsm }: Link, names: Names): Promise<string | undefined> {
+  const infos = [names.log, names.bucketStream].map((stream) => jsm.streams.info(stream).catch(nothing));
+  const [log, bucket] = await asked(Promise.all(infos));
+  return log && bucket && epochOf(log.config, names);
+}
+
+/** Whether the servers are new enough for a log whose first place is not 1. */
+export function canBeginAt({ nc }: Link): boolean {
+  const [major = 0, minor = 0] = (nc.info?.version ?? '').split('.').map(Number);
+  return major > 2 || (major === 2 && minor >= 10);
+}
+
+/** Makes an empty log once more, to begin elsewhere. @throws EngineUnusable, EngineUnavailable */
+export async function beginElsewhere(
+  link: Link,
+  names: Names,
+  options: StreamOptions,
+  patience: number,
+): Promise<void> {
+  await asked(link.jsm.streams.delete(names.log));
+  await ensureStreams(link, names, options, patience);
+}
+
+/** Has a log that nobody has used begin a life that another one has had. @throws EngineUnavailable */
+export async function changeEpoch({ jsm }: Link, names: Names, epoch: string): Promise<void> {
+  await asked(jsm.streams.update(names.log, { description: DESCRIPTION + epoch }));
+}
+
+function epochOf({ description = '' }: StreamConfig, names: Names): string {
+  if (description.startsWith(DESCRIPTION)) return description.slice(DESCRIPTION.length);
+  throw new EngineUnusable(
+    `The stream ${names.log} in NATS is not a log of InterChat. Give another name at the end of --engine: nats://HOST/NAME.`,
+  );
 }
 
 async function ensureBucket({ js, jsm }: Link, names: Names, { replicas }: StreamOptions): Promise<void> {

@@ -1,0 +1,144 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { EngineUnusable, type Engine, type Seq } from '../../src/engine/engine.js';
+import { openFileSource } from '../../src/engine/file/source.js';
+import { openFileTarget } from '../../src/engine/file/target.js';
+import { openLmdbSource } from '../../src/engine/lmdb/archive-source.js';
+import { openLmdbTarget } from '../../src/engine/lmdb/archive-target.js';
+import { openLmdbEngine } from '../../src/engine/lmdb/index.js';
+import { keptSecret } from '../../src/engine/lmdb/secret.js';
+import { move } from '../../src/engine/move.js';
+import { type NatsAddress, parseNatsAddress } from '../../src/engine/nats/address.js';
+import { openNatsSource } from '../../src/engine/nats/archive-source.js';
+import { openNatsTarget } from '../../src/engine/nats/archive-target.js';
+import { openNatsEngine } from '../../src/engine/nats/index.js';
+import { temporaryFolder } from '../support/folder.js';
+import { natsMissing, placeName, startNats } from '../support/nats.js';
+import { archiveContract } from './archive.js';
+import { entry, RETENTION, topic } from './contract.js';
+import { natsPlace } from './nats-place.js';
+
+const TOPICS = ['client.1', 'client.2', 'room.lobby'].map(topic);
+
+if (natsMissing) t.plan(0, natsMissing);
+else await run();
+
+async function run(): Promise<void> {
+  const nats = await startNats(t);
+  const addressOf = (name: string) => parseNatsAddress(nats.url(name)) as NatsAddress;
+
+  archiveContract(
+    'nats',
+    async () => {
+      const name = placeName();
+      const address = addressOf(name);
+      return {
+        ...natsPlace(nats.url(name), 1),
+        source: (now) => openNatsSource({ address, now }),
+        target: () => openNatsTarget({ address }),
+      };
+    },
+    8,
+  );
+
+  void t.test('from a folder to NATS and back, with places far apart, all is the same', async (t) => {
+    const [from, back] = [await temporaryFolder(t), await temporaryFolder(t)];
+    const address = addressOf(placeName());
+    const old = await openLmdbEngine({ folder: from, retention: RETENTION });
+    for (const [name, count] of [
+      ['gone', 3_000],
+      ['client.1', 5],
+      ['gone', 5_000],
+      ['room.lobby', 3],
+      ['gone', 70],
+    ] as const) {
+      await old.log.append(Array.from({ length: count }, (_, n) => entry(topic(name), `${name} ${n}`)));
+    }
+    await old.log.drop(topic('gone'));
+    await old.directory.allocate('client');
+    await old.directory.put('client/1', { name: 'alice.b' }, null);
+    const before = await contentOf(old);
+    t.equal(before.last, 8_078);
+    await old.close();
+    const secret = await keptSecret(from);
+    const folder = await temporaryFolder(t);
+    const [one, two] = [join(folder, 'one'), join(folder, 'two')];
+
+    await through(await openLmdbSource(from), () => openFileTarget(one));
+    await through(await openFileSource(one), () => openNatsTarget({ address }));
+    const moved = await openNatsEngine({ address, retention: RETENTION });
+    t.same(await contentOf(moved), before);
+    t.same(moved.secret, secret);
+    await moved.close();
+    await through(await openNatsSource({ address }), () => openFileTarget(two));
+    const contents = async (path: string) => (await readFile(path, 'utf8')).split('\n').slice(1);
+    t.same(await contents(two), await contents(one), 'but for the header the same file');
+    await through(await openFileSource(two), () => openLmdbTarget(back));
+    const again = await openLmdbEngine({ folder: back, retention: RETENTION });
+    t.same(await contentOf(again), before);
+    await again.close();
+    t.same(await keptSecret(back), secret);
+  });
+
+  void t.test(
+    'what is in use is neither written out nor filled; where there is nothing, nothing is made',
+    async (t) => {
+      const address = addressOf(placeName());
+      const none = { constructor: EngineUnusable, message: /^There is no data[^\n]*$/ };
+      await t.rejects(openNatsSource({ address }), none);
+      await t.rejects(openNatsSource({ address }), none);
+      const engine = await openNatsEngine({ address, retention: RETENTION });
+      const refused = { constructor: EngineUnusable, message: /^Another InterChat uses[^\n]*$/ };
+      await t.rejects(openNatsSource({ address }), refused);
+      const target = await openNatsTarget({ address });
+      const summary = { epoch: 'other', snapshot: '1', last: 0 as Seq, series: {} };
+      await t.rejects(target.begin(summary), refused);
+      await target.close();
+      await engine.close();
+    },
+  );
+
+  void t.test('to write it out changes nothing; a change while that is done is noticed', async (t) => {
+    const address = addressOf(placeName());
+    await (await openNatsEngine({ address, retention: RETENTION })).close();
+    const first = await openNatsSource({ address });
+    const summary = await first.summary();
+    await first.close();
+    const second = await openNatsSource({ address });
+    t.same(await second.summary(), summary);
+    const engine = await openNatsEngine({ address, retention: RETENTION });
+    await engine.directory.put('client/1', 1, null);
+    const file = join(await temporaryFolder(t), 'file');
+    await engine.close();
+    const rest = { ...second, summary: async () => summary, entries: (after: Seq) => second.entries(after) };
+    await t.rejects(
+      move(
+        { ...rest, floors: () => second.floors(), records: () => second.records(), close: () => second.close() },
+        () => openFileTarget(file),
+      ),
+      { constructor: EngineUnusable, message: /^Something was changed[^\n]*$/ },
+    );
+    await second.close();
+  });
+}
+
+async function through(source: Awaited<ReturnType<typeof openFileSource>>, openTarget: Parameters<typeof move>[1]) {
+  try {
+    return await move(source, openTarget);
+  } finally {
+    await source.close();
+  }
+}
+
+async function contentOf({ log, directory }: Engine) {
+  const entries = await Promise.all(TOPICS.map((one) => log.read(one, { limit: 100 })));
+  return {
+    epoch: log.epoch,
+    last: await log.last(),
+    entries: entries.flat().map((one) => ({ ...one, body: Buffer.from(one.body).toString() })),
+    bounds: await Promise.all(TOPICS.map((one) => log.bounds(one))),
+    allocated: await directory.allocated('client'),
+    record: (await directory.get('client/1'))?.value,
+  };
+}
