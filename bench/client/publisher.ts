@@ -86,7 +86,12 @@ export class Publishing {
     inFlight: number,
     request: (n: number) => { readonly path: string; readonly body: string },
   ): Promise<Publishing> {
-    return new Publishing(await Promise.all(Array.from({ length: inFlight }, (_, n) => Publisher.open(ports[n % ports.length] ?? ports[0]))), request);
+    return new Publishing(
+      await Promise.all(
+        Array.from({ length: inFlight }, (_, n) => Publisher.open(ports[n % ports.length] ?? ports[0])),
+      ),
+      request,
+    );
   }
 
   /** Resolves when what was under way is answered. */
