@@ -11,6 +11,7 @@ import { fanOut, unicast } from './scenarios/live.js';
 import { resume } from './scenarios/resume.js';
 import type { Extent, Figures, Scenario } from './scenarios/scenario.js';
 import { interchat } from './servers/interchat.js';
+import { interchatOnNats } from './servers/interchat-nats.js';
 import { nchan } from './servers/nchan.js';
 import { nodePeers } from './servers/node-peers.js';
 import { type Candidate, CLIENT_CORE, pinned } from './servers/server.js';
@@ -21,7 +22,8 @@ const USAGE = `npm run bench -- [--quick] [--rounds N] [--only TEXT] [--servers 
   --rounds   how often each is measured, one server after the other (3)
   --seconds  for how long each is measured (3)
   --only     only scenarios whose names contain one of these texts
-  --servers  only servers whose names contain one of these texts; the ratios are to the first of them`;
+  --servers  only servers whose names contain one of these texts, a whole name standing for that one alone; the ratios
+             are to the first of them. interchat-nats and interchat-nats-2 have to be given as whole names`;
 
 /** What a server in JavaScript needs to have compiled what it does all the time is several seconds. */
 const FULL: Extent = { warmUp: 6000, measure: 3000, divisor: 1 };
@@ -47,7 +49,7 @@ async function main(): Promise<void> {
   const measured = values.seconds === undefined ? FULL.measure : Number(values.seconds) * 1000;
   const extent = values.quick ? QUICK : { ...FULL, measure: measured };
   const scenarios = scenariosOf(extent).filter(({ name }) => chosen(name, values.only));
-  const candidates = [interchat, nchan, ...nodePeers].filter(({ name }) => chosen(name, values.servers));
+  const candidates = candidatesOf(values.servers, values.quick);
   let failures = 0;
   for (const candidate of candidates) {
     const missing = candidate.missing();
@@ -65,7 +67,7 @@ async function main(): Promise<void> {
   for (const scenario of scenarios) {
     const found = new Map<string, Figures[]>();
     for (let round = 0; round < rounds; round++) {
-      for (const candidate of there.filter(({ name }) => scenario.only?.includes(name) ?? true)) {
+      for (const candidate of there.filter((one) => takesPart(one, scenario, values))) {
         try {
           found.set(candidate.name, [...(found.get(candidate.name) ?? []), await once(candidate, scenario)]);
         } catch (error) {
@@ -77,6 +79,28 @@ async function main(): Promise<void> {
     console.log(table(scenario, found));
   }
   process.exitCode = failures > 0 ? 1 : 0;
+}
+
+/** With `--quick` alone those on demand show in two scenarios that they run; starting them takes longer than all else. */
+function takesPart({ name, onDemand }: Candidate, scenario: Scenario, asked: typeof values): boolean {
+  if (onDemand && asked.quick && asked.servers === undefined) {
+    return ['fan-out 100x4', 'send 1000x64'].includes(scenario.name);
+  }
+  return scenario.only?.includes(name) ?? true;
+}
+
+/** Those that are asked for, in the order of the table. */
+function candidatesOf(texts: string | undefined, quick: boolean): Candidate[] {
+  const all: readonly Candidate[] = [interchat, ...interchatOnNats, nchan, ...nodePeers];
+  if (texts === undefined) return all.filter(({ onDemand }) => quick || !onDemand);
+  const names = all.map(({ name }) => name.toLowerCase());
+  const wanted = texts.toLowerCase().split(',');
+  return all.filter(({ name, onDemand }) =>
+    wanted.some((text) => {
+      const isWhole = names.includes(text);
+      return isWhole || onDemand ? name.toLowerCase() === text : name.toLowerCase().includes(text);
+    }),
+  );
 }
 
 function scenariosOf(extent: Extent): Scenario[] {

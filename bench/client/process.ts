@@ -13,8 +13,7 @@ const TICKS = 100;
 
 /** Adds up what all of these processes have used. */
 export async function usageOf(pids: readonly number[]): Promise<Usage> {
-  const all = await Promise.all(pids.map(usageOfOne));
-  return { cpu: sum(all.map(({ cpu }) => cpu)), memory: sum(all.map(({ memory }) => memory)) };
+  return together(await Promise.all(pids.map(usageOfOne)));
 }
 
 async function usageOfOne(pid: number): Promise<Usage> {
@@ -33,6 +32,11 @@ async function usageOfOne(pid: number): Promise<Usage> {
 export function ownCpu(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
+}
+
+/** What several together have used. */
+export function together(all: readonly Usage[]): Usage {
+  return { cpu: sum(all.map(({ cpu }) => cpu)), memory: sum(all.map(({ memory }) => memory)) };
 }
 
 function sum(numbers: readonly number[]): number {

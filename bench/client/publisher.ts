@@ -80,12 +80,18 @@ export class Publishing {
     this.#lanes = publishers.map((publisher) => this.#lane(publisher));
   }
 
+  /** @param ports taken in turn */
   static async start(
-    port: number,
+    ports: readonly [number, ...number[]],
     inFlight: number,
     request: (n: number) => { readonly path: string; readonly body: string },
   ): Promise<Publishing> {
-    return new Publishing(await Promise.all(Array.from({ length: inFlight }, () => Publisher.open(port))), request);
+    return new Publishing(
+      await Promise.all(
+        Array.from({ length: inFlight }, (_, n) => Publisher.open(ports[n % ports.length] ?? ports[0])),
+      ),
+      request,
+    );
   }
 
   /** Resolves when what was under way is answered. */

@@ -7,7 +7,7 @@ export function bulk(extent: Extent): Scenario {
   const lines = scaled(100_000, extent);
   return {
     name: 'bulk',
-    only: ['InterChat'],
+    only: ['InterChat', 'interchat-nats'],
     lead: 'CPU µs/message',
     async run(server) {
       const readers = await openStreams(server, clients, 'addressed');

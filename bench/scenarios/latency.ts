@@ -1,7 +1,17 @@
 import { build } from 'hdr-histogram-js';
 import { Publisher } from '../client/publisher.js';
 import { received } from '../client/stream.js';
-import { type Extent, measure, openStreams, pause, scaled, type Scenario, settled, shares } from './scenario.js';
+import {
+  type Extent,
+  measure,
+  openStreams,
+  pause,
+  portsOf,
+  scaled,
+  type Scenario,
+  settled,
+  shares,
+} from './scenario.js';
 
 /** Deliveries a second. */
 const RATE = 20_000;
@@ -25,7 +35,10 @@ export function latency(extent: Extent): Scenario {
       };
       for (const { stream } of readers.all) stream.watch(due);
       const interval = (1000 * streams) / RATE;
-      const publishers = await Promise.all(Array.from({ length: 8 }, () => Publisher.open(server.port)));
+      const ports = portsOf(server);
+      const publishers = await Promise.all(
+        Array.from({ length: 8 }, (_, n) => Publisher.open(ports[n % ports.length] ?? ports[0])),
+      );
       let sent = 0;
       const before = received.events;
       const send = async (milliseconds: number) => {

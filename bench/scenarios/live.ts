@@ -6,6 +6,7 @@ import {
   measure,
   openStreams,
   pause,
+  portsOf,
   scaled,
   type Scenario,
   settled,
@@ -42,7 +43,7 @@ async function live(
   const readers = await openStreams(server, streams, kind);
   await settled();
   const before = received.events;
-  const publishing = await Publishing.start(server.port, inFlight, (n) => ({
+  const publishing = await Publishing.start(portsOf(server), inFlight, (n) => ({
     path: kind === 'shared' ? server.pathToAll : (readers.all[n % streams]?.path ?? ''),
     body: TEXT,
   }));

@@ -11,7 +11,7 @@ export function resume(extent: Extent): Scenario {
   const streams = scaled(1000, extent);
   return {
     name: 'resume 1000x100',
-    only: ['InterChat', 'nginx + nchan'],
+    only: ['InterChat', 'interchat-nats', 'nginx + nchan'],
     lead: 'seconds',
     async run(server) {
       const back = await missed(server, streams);

@@ -72,22 +72,28 @@ export interface Span {
   readonly events: number;
   readonly serverCpu: number;
   readonly clientCpu: number;
+  /** Of that of the server, what NATS took; undefined where there is none. */
+  readonly natsCpu: number | undefined;
 }
 
 /** Measures what happens while this works. */
 export async function measure(server: Server, work: () => Promise<unknown>): Promise<Span> {
   const before = { at: performance.now(), events: received.events, client: ownCpu(), server: await server.usage() };
+  const natsBefore = await server.natsUsage?.();
   await work();
   const seconds = (performance.now() - before.at) / 1000;
   const events = received.events - before.events;
   const clientCpu = ownCpu() - before.client;
   const { cpu } = await server.usage();
-  return { seconds, events, serverCpu: cpu - before.server.cpu, clientCpu };
+  const natsAfter = await server.natsUsage?.();
+  const natsCpu = natsBefore && natsAfter && natsAfter.cpu - natsBefore.cpu;
+  return { seconds, events, serverCpu: cpu - before.server.cpu, clientCpu, natsCpu };
 }
 
 /** The shares of a core that both used: where the client has all of one, it is the client that was measured. */
-export function shares({ seconds, serverCpu, clientCpu }: Span): Figures {
-  return { 'server %': (100 * serverCpu) / seconds, 'client %': (100 * clientCpu) / seconds };
+export function shares({ seconds, serverCpu, clientCpu, natsCpu }: Span): Figures {
+  const nats: Figures = natsCpu === undefined ? {} : { 'of it NATS %': (100 * natsCpu) / seconds };
+  return { 'server %': (100 * serverCpu) / seconds, ...nats, 'client %': (100 * clientCpu) / seconds };
 }
 
 /** Does something for each number from 0, so many at a time. */
@@ -97,6 +103,11 @@ export async function inParallel(count: number, atATime: number, work: (n: numbe
     for (let n = next++; n < count; n = next++) await work(n);
   };
   await Promise.all(Array.from({ length: Math.min(atATime, count) }, lane));
+}
+
+/** All ports of a server, one at the least. */
+export function portsOf({ port, ports: [first = port, ...others] = [] }: Server): readonly [number, ...number[]] {
+  return [first, ...others];
 }
 
 /** Resolves when nothing more comes in. */

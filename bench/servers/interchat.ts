@@ -5,22 +5,17 @@ import { type Candidate, freePort, type Kind, type Reader, type Server, ServerPr
 
 const MAIN = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
 const ROOM = 'bench';
+export const PATH_TO_ALL = `/rooms/${ROOM}/messages`;
 
 /** As users run it: every message is on the disk before it is acknowledged. */
 export const interchat: Candidate = {
   name: 'InterChat',
   missing: () => null,
   async start(folder) {
-    const port = await freePort();
-    // A profile of it is had with BENCH_NODE_ARGS=--cpu-prof, say.
-    const nodeArgs = (process.env['BENCH_NODE_ARGS'] ?? '').split(' ').filter((arg) => arg !== '');
-    const child = await ServerProcess.start(
-      ['node', ...nodeArgs, MAIN, 'serve', '--port', String(port), '--data', join(folder, 'data')],
-      { port, ready: /listening/ },
-    );
+    const { port, child } = await serve(folder);
     return {
       port,
-      pathToAll: `/rooms/${ROOM}/messages`,
+      pathToAll: PATH_TO_ALL,
       open: (_n, kind, onEnd) => open(port, kind, onEnd),
       usage: () => child.usage(),
       stop: () => child.stop(),
@@ -28,7 +23,22 @@ export const interchat: Candidate = {
   },
 };
 
-async function open(port: number, kind: Kind, onEnd: (error: Error) => void): Promise<Reader> {
+/** Starts an InterChat. @param flags besides its port and its data folder */
+export async function serve(
+  folder: string,
+  ...flags: readonly string[]
+): Promise<{ readonly port: number; readonly child: ServerProcess }> {
+  const port = await freePort();
+  // A profile of it is had with BENCH_NODE_ARGS=--cpu-prof, say.
+  const nodeArgs = (process.env['BENCH_NODE_ARGS'] ?? '').split(' ').filter((arg) => arg !== '');
+  const child = await ServerProcess.start(
+    ['node', ...nodeArgs, MAIN, 'serve', '--port', String(port), '--data', join(folder, 'data'), ...flags],
+    { port, ready: /listening/ },
+  );
+  return { port, child };
+}
+
+export async function open(port: number, kind: Kind, onEnd: (error: Error) => void): Promise<Reader> {
   let index: string | undefined;
   const path = kind === 'shared' ? `/events?rooms=${ROOM}` : '/events';
   const stream = await openWelcomed(port, path, {}, onEnd, (text) => (index = /"index":(\d+)/.exec(text)?.[1]));

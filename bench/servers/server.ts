@@ -19,17 +19,24 @@ export interface Reader {
 /** A server that was started for a measurement. */
 export interface Server {
   readonly port: number;
+  /** All of its ports, where several processes are one server: publishers are spread over them. */
+  readonly ports?: readonly number[];
   /** Opens the stream of this number. @param onEnd called if it ends by itself */
   open(n: number, kind: Kind, onEnd: (error: Error) => void): Promise<Reader>;
   /** The path to which a text for all streams is posted. */
   readonly pathToAll: string;
+  /** What all of its processes have used. */
   usage(): Promise<Usage>;
+  /** Of that, what NATS has. */
+  natsUsage?(): Promise<Usage>;
   stop(): Promise<void>;
 }
 
 /** What can be measured. */
 export interface Candidate {
   readonly name: string;
+  /** Measured only when its whole name is given; with `--quick` it shows that it runs. */
+  readonly onDemand?: boolean;
   /** Null when it can be started here; otherwise what is missing. */
   missing(): string | null;
   start(folder: string): Promise<Server>;
