@@ -1,0 +1,37 @@
+import type { Test } from 'tap';
+import { temporaryFolder } from '../support/folder.js';
+import type { NatsCluster } from '../support/nats.js';
+import { lastingPort } from '../support/port.js';
+import { type ServerProcess, spawnServer } from '../support/server.js';
+
+/** An InterChat that comes back on its port. */
+export class Node {
+  #server: ServerProcess | undefined;
+
+  private constructor(
+    private readonly t: Test,
+    private readonly folder: string,
+    private readonly port: number,
+    private readonly engine: string,
+  ) {}
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  static async start(t: Test, nats: NatsCluster, number: number): Promise<Node> {
+    const node = new Node(t, await temporaryFolder(t), await lastingPort(), nats.url(undefined, number));
+    await node.start();
+    return node;
+  }
+
+  async start(): Promise<void> {
+    const args = ['--engine', this.engine, '--grace', '60'];
+    this.#server = await spawnServer(this.t, { folder: this.folder, port: this.port, args });
+  }
+
+  end(signal: NodeJS.Signals): Promise<number | null> {
+    if (!this.#server) throw new Error('it was not started');
+    return this.#server.end(signal);
+  }
+}

@@ -1,0 +1,116 @@
+import { type ClientRequest, type IncomingMessage, request } from 'node:http';
+import type { Life, Received, Target } from './checker.js';
+import { Watched } from './watched.js';
+
+/** Milliseconds between two connections, about as long as the servers ask for when nothing was said. */
+const PAUSE = { least: 50, most: 300 };
+
+/** A stream says something at every heartbeat. One that says nothing for so long is dead. Milliseconds. */
+const SILENCE = 20_000;
+
+/** A client that keeps one stream open, and comes back with its last id as an EventSource behind a proxy of several nodes does. */
+export class Reader extends Watched implements Life {
+  readonly received: Received[] = [];
+  readonly texts = new Set<string>();
+  readonly welcomes: { index: number; resumed: boolean }[] = [];
+  gaps = 0;
+  index = 0;
+  token = '';
+  targets: readonly Target[] = [];
+  /** Whether a welcome has come on the connection there is. */
+  isWelcome = false;
+  #request: ClientRequest | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #lastId: string | undefined;
+  #stopped = false;
+
+  /** @param nodes where the nodes are; it begins with the one at `at` */
+  constructor(
+    private readonly nodes: readonly string[],
+    private at: number,
+  ) {
+    super();
+    this.#connect();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#request?.destroy();
+  }
+
+  #connect(): void {
+    const headers = this.#lastId === undefined ? {} : { 'last-event-id': this.#lastId };
+    const url = `${this.nodes[this.at % this.nodes.length]}/events`;
+    let over = false;
+    const end = () => {
+      if (over) return;
+      over = true;
+      outgoing.destroy();
+      this.isWelcome = false;
+      if (this.#stopped) return;
+      // A proxy may lead to any of them.
+      this.at = Math.floor(Math.random() * this.nodes.length);
+      this.#timer = setTimeout(() => this.#connect(), PAUSE.least + Math.random() * (PAUSE.most - PAUSE.least));
+    };
+    const outgoing = request(url, { headers, agent: false, timeout: SILENCE }, (response) => {
+      response.on('end', end).on('close', end).on('error', end);
+      if (response.statusCode === 200) this.#read(response);
+      else end();
+    });
+    outgoing.on('error', end).on('timeout', end).on('close', end);
+    outgoing.end();
+    this.#request = outgoing;
+  }
+
+  #read(response: IncomingMessage): void {
+    let rest = '';
+    response.setEncoding('utf8').on('data', (text: string) => {
+      const blocks = (rest + text).split('\n\n');
+      // What is not whole when the connection breaks counts for nothing.
+      rest = blocks.pop() as string;
+      for (const block of blocks) this.#take(block);
+      this.changed();
+    });
+  }
+
+  #take(block: string): void {
+    let event = 'message';
+    let id: string | undefined;
+    let data = '';
+    for (const line of block.split('\n')) {
+      if (line.startsWith('data: ')) data = line.slice(6);
+      else if (line.startsWith('id: ')) id = line.slice(4);
+      else if (line.startsWith('event: ')) event = line.slice(7);
+    }
+    this.#lastId = id ?? this.#lastId;
+    if (event === 'message' && data !== '') this.#message(JSON.parse(data) as Message, id);
+    else if (event === 'welcome') this.#welcome(JSON.parse(data) as Welcome);
+    else if (event === 'gap') this.gaps++;
+  }
+
+  #message({ id, to, text }: Message, cursor = ''): void {
+    const target = 'client' in to ? `client ${to.client}` : `room ${to.room}`;
+    this.received.push({ id: Number(id), place: Number.parseInt(cursor, 10), to: target, text });
+    this.texts.add(text);
+  }
+
+  #welcome({ client: { index }, token, resumed }: Welcome): void {
+    this.welcomes.push({ index, resumed });
+    this.isWelcome = true;
+    this.index ||= index;
+    this.token ||= token;
+  }
+}
+
+interface Message {
+  readonly id: string;
+  readonly to: { readonly client: number } | { readonly room: string };
+  readonly text: string;
+}
+
+interface Welcome {
+  readonly client: { readonly index: number };
+  readonly token: string;
+  readonly resumed: boolean;
+}

@@ -1,0 +1,163 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import t, { type Test } from 'tap';
+import { ask } from '../support/http.js';
+import { type NatsCluster, natsMissing, startNats } from '../support/nats.js';
+import { waitFor } from '../support/wait.js';
+import { faultsOf, lateOf } from './checker.js';
+import { Node } from './node.js';
+import { Reader } from './reader.js';
+import { Sender } from './sender.js';
+
+const CLIENTS = 500;
+const ROOMS = 20;
+const SENDERS = 20;
+/** Milliseconds from one message of a sender to its next: all together send about 100 a second. */
+const PACE = 200;
+
+/** How long readers are given to get what is still on its way at the end, in milliseconds. */
+const LAST = 20_000;
+
+if (natsMissing) t.plan(0, natsMissing);
+else await tests();
+
+async function tests(): Promise<void> {
+  t.setTimeout(180_000);
+
+  await t.test('whatever fails, what was acknowledged reaches all it was for', async (t) => {
+    const nats = await startNats(t, 3);
+    const nodes = [await Node.start(t, nats, 0), await Node.start(t, nats, 1)];
+    const urls = nodes.map(({ url }) => url);
+    const readers = await enter(t, urls);
+    const targets = [
+      ...readers.map(({ index }) => `client ${index}`),
+      ...Array.from({ length: CLIENTS }, (_, n) => `room ${n % ROOMS}`),
+    ];
+    const senders = Array.from({ length: SENDERS }, (_, n) => {
+      // Each begins elsewhere, and has clients and rooms in turn.
+      const own = targets.map((_, at) => targets[(n * 37 + at * 501) % targets.length] as string);
+      return new Sender(`s${n}`, urls, n, own, PACE, n % 4 < 2);
+    });
+    t.teardown(() => Promise.all(senders.map((sender) => sender.stop())));
+
+    /** Does something, and waits until all go on as if nothing had been. */
+    async function storm(what: string, happen: () => Promise<void>): Promise<void> {
+      const began = performance.now();
+      await happen();
+      const over = performance.now();
+      await Promise.all(senders.map((sender) => sender.until(() => sender.caughtUp > over)));
+      const sending = performance.now();
+      await Promise.all(readers.map((reader) => reader.until(() => reader.isWelcome)));
+      for (const { url } of nodes) await healthy(url, 200);
+      t.comment(
+        `${what}: ${seconds(over - began)}; all senders acknowledged ${seconds(sending - over)} later, ` +
+          `all streams open ${seconds(performance.now() - over)} later`,
+      );
+    }
+    const acknowledgedAgain = async () => {
+      const now = performance.now();
+      await Promise.all(senders.map((sender) => sender.until(() => sender.caughtUp > now)));
+      t.comment(`meanwhile all senders acknowledged after ${seconds(performance.now() - now)}`);
+    };
+
+    await storm('nothing', async () => undefined);
+    await storm('kill -9 of a node', async () => {
+      await nodes[0]?.end('SIGKILL');
+      await acknowledgedAgain();
+      await nodes[0]?.start();
+    });
+    await storm('kill -9 of the NATS server that leads the log', async () => {
+      const leader = nats.servers[await leaderOf(nats)];
+      await leader?.end('SIGKILL');
+      await acknowledgedAgain();
+      await leader?.start();
+    });
+    await storm('both nodes rolled', async () => {
+      for (const node of nodes) {
+        t.equal(await node.end('SIGTERM'), 0, 'exit code');
+        await node.start();
+      }
+    });
+    // Both have just begun, so each is connected to the server that it was given first.
+    await storm('a NATS server cut off with the node that is connected to it', async () => {
+      nats.cut(0);
+      await acknowledgedAgain();
+      await healthy(urls[0] as string, 503);
+      nats.heal(0);
+    });
+
+    await Promise.all(senders.map((sender) => sender.stop()));
+    const acknowledged = senders.flatMap((sender) => sender.acknowledged);
+    const unknown = new Set(senders.flatMap((sender) => [...sender.unknown]));
+    const stopped = performance.now();
+    const all = readers.map((reader) => {
+      const texts = acknowledged.filter(({ to }) => reader.targets.includes(to)).map(({ text }) => text);
+      return reader.until(() => texts.every((text) => reader.texts.has(text)));
+    });
+    let timer: NodeJS.Timeout | undefined;
+    // What is missing then, the checker tells better.
+    await Promise.race([Promise.all(all), new Promise((resolve) => (timer = setTimeout(resolve, LAST)))]);
+    clearTimeout(timer);
+    t.comment(`all has come ${seconds(performance.now() - stopped)} after the last was sent`);
+
+    const faults = faultsOf({ acknowledged, unknown }, readers);
+    t.same(faults.slice(0, 10), [], `no fault (${faults.length})`);
+    t.ok(acknowledged.length > 1_000, `${acknowledged.length} acknowledged, ${unknown.size} not known of`);
+    const count = (of: (reader: Reader) => number) => readers.reduce((sum, reader) => sum + of(reader), 0);
+    t.comment(
+      `${count(({ received }) => received.length)} received on ${count(({ welcomes }) => welcomes.length)} connections, ` +
+        `${count(lateOf)} of them late`,
+    );
+    t.comment(`tries that failed: ${JSON.stringify(Object.fromEntries(failuresOf(senders)))}`);
+    for (const node of nodes) t.equal(await node.end('SIGTERM'), 0, 'exit code');
+  });
+}
+
+/** Opens all streams, half of them at each node, and has each client enter its room through the other node. */
+async function enter(t: Test, urls: readonly string[]): Promise<Reader[]> {
+  const readers: Reader[] = [];
+  t.teardown(() => readers.forEach((reader) => reader.stop()));
+  for (let n = 0; n < CLIENTS; n++) readers.push(new Reader(urls, n));
+  await Promise.all(readers.map((reader) => reader.until(() => reader.isWelcome)));
+  const left = [...readers.entries()];
+  // As many at once as there are rooms.
+  const entering = async () => {
+    for (let next = left.shift(); next; next = left.shift()) {
+      const [n, reader] = next;
+      const url = `${urls[(n + 1) % urls.length]}/rooms/${n % ROOMS}/members/${reader.index}`;
+      const { status, text } = await ask(url, { method: 'PUT', token: reader.token });
+      if (status !== 201) throw new Error(`client ${reader.index} did not enter: ${text}`);
+      reader.targets = [`client ${reader.index}`, `room ${n % ROOMS}`];
+    }
+  };
+  await Promise.all(Array.from({ length: ROOMS }, entering));
+  return readers;
+}
+
+/** Which of the servers leads the log. */
+async function leaderOf(nats: NatsCluster): Promise<number> {
+  const nc = await connect({ servers: nats.servers.map(({ url }) => url) });
+  try {
+    const jsm = await jetstreamManager(nc);
+    const { cluster } = await jsm.streams.info('interchat-log');
+    return Number(cluster?.leader?.slice(1));
+  } finally {
+    await nc.close();
+  }
+}
+
+async function healthy(url: string, status: number): Promise<void> {
+  await waitFor(async () => (await ask(`${url}/readyz`)).status === status);
+}
+
+function failuresOf(senders: readonly Sender[]): Map<string, number> {
+  const failures = new Map<string, number>();
+  for (const sender of senders) {
+    for (const [why, count] of sender.failures) failures.set(why, (failures.get(why) ?? 0) + count);
+  }
+  return failures;
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
+}
