@@ -9,6 +9,7 @@ import type { Topic } from '../../src/engine/engine.js';
 import { openLmdbEngine } from '../../src/engine/lmdb/index.js';
 import { EventReader } from '../support/event-reader.js';
 import { temporaryFolder } from '../support/folder.js';
+import { natsMissing, type NatsServer, startNats } from '../support/nats.js';
 import { ask } from '../support/http.js';
 import { run, spawnServer, startServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
@@ -218,7 +219,9 @@ void t.test('what is written wrongly is said, with exit code 2', async (t) => {
 
 void t.test('docs/moving.md: its commands work as they are printed', async (t) => {
   const text = await readFile(new URL('../../docs/moving.md', import.meta.url), 'utf8');
-  const [moving = '', piped = ''] = [...text.matchAll(/```bash\n(.*?)```/gs)].map(([, commands]) => commands ?? '');
+  const [moving = '', nats = '', piped = ''] = [...text.matchAll(/```bash\n(.*?)```/gs)].map(
+    ([, commands]) => commands ?? '',
+  );
   const cwd = await temporaryFolder(t);
   const engine = await openLmdbEngine({ folder: join(cwd, 'data'), retention: RETENTION });
   await engine.log.append([{ topic: 'client.1' as Topic, body: Buffer.from('{}') }]);
@@ -234,4 +237,11 @@ void t.test('docs/moving.md: its commands work as they are printed', async (t) =
   await server.end('SIGTERM');
   await rm(join(cwd, 'new-data'), { recursive: true });
   t.match((await shell(piped)).stderr, /Imported: 1 entry/);
+  t.match(nats, /nats:\/\/localhost/);
+  if (natsMissing) return t.comment(natsMissing);
+  const { url } = (await startNats(t)).servers[0] as NatsServer;
+  const [importing = '', exporting = ''] = nats.replaceAll('nats://localhost', url).split('\n');
+  t.match((await shell(importing)).stderr, /Imported: 1 entry/);
+  await rm(join(cwd, 'archive.ndjson'));
+  t.match((await shell(exporting)).stderr, /Exported: 1 entry/);
 });
