@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap';
 import type { Config } from '../../src/config.js';
 import { type NatsAddress, parseNatsAddress } from '../../src/engine/nats/address.js';
-import { EventReader } from '../support/event-reader.js';
+import { EventReader, type StreamEvent } from '../support/event-reader.js';
 import { temporaryFolder } from '../support/folder.js';
 import { ask } from '../support/http.js';
 import { natsMissing, placeName, startNats } from '../support/nats.js';
@@ -79,9 +79,10 @@ async function tests(): Promise<void> {
     const [one, other] = await two(t);
     const { reader: watcher } = await connect(t, other, '?presence=true');
     const { reader, me } = await connect(t, one, '?name=alice&rooms=lobby');
-    await watcher.until(({ events }) =>
-      events.some(({ data }) => (data.client as { name?: string; status?: string } | undefined)?.status === 'online'),
-    );
+    const isOnline = ({ data: { client } }: StreamEvent) =>
+      (client as { name?: string }).name === 'alice' && (client as { status?: string }).status === 'online';
+    // What is undone before it was told is not told at all.
+    await watcher.until(({ events }) => events.some(isOnline));
     await waitFor(async () => JSON.stringify(await listOf(one)) === JSON.stringify(await listOf(other)));
     t.match((await listOf(other))[1], { name: 'alice', status: 'online', rooms: ['lobby'] });
     reader.close();
