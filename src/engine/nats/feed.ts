@@ -146,8 +146,9 @@ export class Feed {
     // What is relayed has no place, and is worth nothing later.
     if (!seq) return this.#followers.tell({ seq: null, topic, body: data });
     const before = storedBefore(headers);
-    this.indexes.observe(topic, seq, before, () => particularsOf(headers));
-    const arrived = { seq, before, topic, body: data, particulars: particularsOf(headers) };
+    const particulars = particularsOf(headers);
+    this.indexes.observe(topic, seq, before, particulars);
+    const arrived = { seq, before, topic, body: data, particulars };
     if (!this.#held && !isNext(followed, arrived)) this.doubt();
     const held = this.#held;
     if (held) held.push(arrived);

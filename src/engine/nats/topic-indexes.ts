@@ -43,10 +43,10 @@ export class TopicIndexes {
   }
 
   /** An entry has come that follows the entry at `before` in its topic: nothing has to be read to know of it. */
-  observe(topic: Topic, seq: number, before: number, particulars: () => Particulars): void {
+  observe(topic: Topic, seq: number, before: number, particulars: Particulars): void {
     const index = this.#indexed.get(topic)?.index;
     if (!index || index.size === 0 || index.newest < before || index.newest >= seq) return;
-    index.add(seq, particulars());
+    index.add(seq, particulars);
     this.#entries++;
   }
 
