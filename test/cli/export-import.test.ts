@@ -243,5 +243,5 @@ void t.test('docs/moving.md: its commands work as they are printed', async (t) =
   const [importing = '', exporting = ''] = nats.replaceAll('nats://localhost', url).split('\n');
   t.match((await shell(importing)).stderr, /Imported: 1 entry/);
   await rm(join(cwd, 'archive.ndjson'));
-  t.match((await shell(exporting)).stderr, /Exported: 1 entry/);
+  t.match((await shell(exporting)).stderr, /Exported to archive\.ndjson: 1 entry/);
 });

@@ -43,8 +43,9 @@ for (const file of SHIPPED) {
       await waitFor(async () => (await ask(`${url}/healthz`).catch(() => undefined))?.status === 200);
       await waitFor(async () => Number((await ask(`${url}/routez`)).json.num_routes) >= 2);
       t.match((await ask(`${url}/varz`)).json, { max_payload: 8 * 1024 * 1024 });
-      const { meta_cluster: meta } = (await ask(`${url}/jsz`)).json as { meta_cluster: { cluster_size: number } };
-      t.match(meta, { name: 'interchat', cluster_size: 3 });
+      const meta = async () => (await ask(`${url}/jsz`)).json.meta_cluster as { name: string; cluster_size: number };
+      await waitFor(async () => (await meta()).cluster_size === 3);
+      t.equal((await meta()).name, 'interchat');
     }
   });
 }

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import type { Engine, Entry, Relayed } from '../../src/engine/engine.js';
+import type { Engine, Entry, Relayed, Seq } from '../../src/engine/engine.js';
 import { lastingPort } from '../support/port.js';
 import { natsMissing, placeName, startNats } from '../support/nats.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -113,17 +113,59 @@ async function tests(): Promise<void> {
     t.equal((await near.directory.get('n'))?.value, 100);
   });
 
-  void t.test('a key that both engines append at once is stored once', async (t) => {
+  void t.test('a key that both engines append at once counts once, for whoever reads, counts or follows', async (t) => {
     const { near, far } = await two(t);
+    const told = { near: [] as (Entry | Relayed)[], far: [] as (Entry | Relayed)[], late: [] as (Entry | Relayed)[] };
+    await near.log.follow(topic('room.a'), (one) => told.near.push(one));
+    await far.log.follow(topic('room.a'), (one) => told.far.push(one));
+    const texts: string[] = [];
     for (let round = 0; round < 20; round++) {
-      const one = entry('room.a', 'x', { dedup: { key: `k${round}`, note: 'n' } });
-      const both = await Promise.all([near.log.append([one]), far.log.append([one])]);
+      const one = entry('room.a', `${round}`, { dedup: { key: `k${round}`, note: 'n' } });
+      const appending = [near.log.append([one]), far.log.append([one])];
+      // Who begins to follow in the midst of it cannot have seen what tells a repeat from the first.
+      const unfollow = await far.log.follow(topic('room.a'), (entry) => told.late.push(entry));
+      const both = await Promise.all(appending);
       const [first, second] = both.map(([appended]) => appended);
       t.equal(first?.seq, second?.seq);
       t.equal([first, second].filter((each) => each?.duplicate).length, 1);
+      texts.push(`${round}`);
+      await waitFor(async () => told.near.length >= texts.length && told.far.length >= texts.length);
+      unfollow();
     }
-    t.equal((await far.log.read(topic('room.a'), { limit: 100 })).length, 20);
+    await near.log.append([entry('room.a', 'end')]);
+    texts.push('end');
+    await waitFor(async () => told.near.length >= texts.length && told.far.length >= texts.length);
+    t.same(textsOf(told.near), texts);
+    t.same(textsOf(told.far), texts);
+    t.equal(new Set(textsOf(told.late)).size, told.late.length, 'nothing twice');
+    for (const { log } of [near, far]) {
+      t.same(textsOf(await log.read(topic('room.a'), { limit: 100 })), texts);
+      t.equal(await log.count(topic('room.a'), 0 as Seq), texts.length);
+    }
   });
+
+  void t.test(
+    'a key that is sent again while its first is on its way is known, by way of the other engine, too',
+    async (t) => {
+      const { near, far, proxy } = await two(t);
+      const texts = Array.from({ length: 200 }, (_, n) => `${n}`);
+      const keyed = texts.map((text) => entry('client.1', text, { dedup: { key: text, note: text } }));
+      for (let round = 0; round < 5; round++) {
+        const part = keyed.slice(round * 40, round * 40 + 40);
+        const first = Promise.allSettled(part.map((one) => far.log.append([one])));
+        proxy.cut();
+        await first;
+        // Which of them were stored nobody knows.
+        await Promise.all(part.map((one) => near.log.append([one])));
+        proxy.heal();
+        await waitFor(async () => far.health() === null);
+        const again = await Promise.all(part.map((one) => far.log.append([one])));
+        t.ok(again.every(([one]) => one?.duplicate));
+      }
+      const read = textsOf(await near.log.read(topic('client.1'), { limit: 1_000 }));
+      t.same([...read].sort(), [...texts].sort());
+    },
+  );
 
   void t.test('what an engine holds is gone when its process is, and not when it alone is cut off', async (t) => {
     const { near, far, proxy } = await two(t);

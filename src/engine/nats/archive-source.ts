@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { ArchivedEntry, ArchivedFloor, ArchivedRecord, ArchiveSource, ArchiveSummary } from '../archive.js';
-import { EngineUnusable, type Seq } from '../engine.js';
+import { EngineUnusable, type Seq, type Topic } from '../engine.js';
 import type { NatsAddress } from './address.js';
 import { decodeKey, RECORD, SERIES } from './directory.js';
 import { FLOOR } from './floors.js';
 import { IdleStore, openIdleLink, unusable } from './idle-store.js';
 import { assertWhole, VOID } from './importing.js';
 import type { Link } from './link.js';
-import { particularsOf } from './record.js';
+import { RecentKeys } from './recent-keys.js';
+import { type Keyed, particularsOf } from './record.js';
 import { type KeptSecret, SECRET } from './shared-settings.js';
 import { epochIn } from './streams.js';
 import { Names } from './names.js';
@@ -72,11 +73,13 @@ class NatsSource implements ArchiveSource {
     const now = this.now();
     const filter = names.subject('>');
     const upTo = (await reads.newest(names.log, filter))?.seq ?? 0;
+    const topics = new Map<Topic, RecentKeys>();
     for await (const messages of reads.scan({ stream: names.log, filter, after, upTo, headersOnly: false })) {
       for (const { seq, subject, headers, data } of messages) {
         const topic = names.topicOf(subject);
-        const { appendedAt, expiresAt } = particularsOf(headers);
-        if (topic === VOID || (expiresAt !== undefined && expiresAt <= now)) continue;
+        const { appendedAt, expiresAt, keyed } = particularsOf(headers);
+        if (topic === VOID || (keyed && isRepeat(topics, topic, seq, keyed))) continue;
+        if (expiresAt !== undefined && expiresAt <= now) continue;
         yield { seq: seq as Seq, topic, body: data, appendedAt, ...(expiresAt === undefined ? {} : { expiresAt }) };
       }
     }
@@ -120,4 +123,13 @@ class NatsSource implements ArchiveSource {
     }
     return `${last} ${hash.digest('base64url')}`;
   }
+}
+
+/** Whether it repeats an entry that was read before it. */
+function isRepeat(topics: Map<Topic, RecentKeys>, topic: Topic, seq: number, keyed: Keyed): boolean {
+  let keys = topics.get(topic);
+  if (!keys) topics.set(topic, (keys = new RecentKeys(0)));
+  if (keys.isVoid(keyed)) return true;
+  keys.add(keyed.hash, seq);
+  return false;
 }

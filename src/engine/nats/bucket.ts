@@ -1,12 +1,12 @@
-import type { Msg } from '@nats-io/transport-node';
-import { Conflict, type Json } from '../engine.js';
+import { randomUUID } from 'node:crypto';
+import type { Msg, MsgHdrs } from '@nats-io/transport-node';
+import { Conflict, EngineUnavailable, type Json } from '../engine.js';
 import type { Link } from './link.js';
 import type { Names } from './names.js';
-import { headersOf, type Publisher, Refused } from './publisher.js';
+import { headersOf, type Publisher } from './publisher.js';
 import type { Reads } from './reads.js';
 import { storedAt } from './record.js';
 import type { StreamState } from './stream-state.js';
-import { unavailable } from './link.js';
 
 /** A value of the bucket. */
 export interface Kept {
@@ -44,13 +44,12 @@ interface Waiter {
 
 const OPERATION = 'KV-Operation';
 const REMOVED = 'DEL';
-const EXPECTED = 'Nats-Expected-Last-Subject-Sequence';
-
-/** What JetStream answers when the last sequence is another. */
-const WRONG_SEQUENCE: readonly number[] = [10_071, 10_164];
 
 /** For how long one's own write is waited for before the stream is asked for it, in milliseconds. */
 const OWN_WRITE = 1_000;
+
+/** For how long anything is waited for, in milliseconds. */
+const LONGEST = 5_000;
 
 /** Between two attempts to catch up, in milliseconds. */
 const TRY_AGAIN = 200;
@@ -68,11 +67,12 @@ const MARKED = 10 * LONG;
  * A key-value bucket of NATS with a copy of all of it in memory. The stream behind a bucket publishes each change again as it
  * is stored, numbered without gaps, so that this sees at once when one did not come and reads it from the stream.
  *
- * Each version of a value is a key of its own, `KEY.VERSION`, that is made provided that it is not there: of all who would
- * write the next version one succeeds. JetStream can also compare the sequence of what is there, but a cluster of servers of
- * version 2.9 does that before the write goes to the others, not when it is carried out, so that of ten who do it at once all
- * ten succeed. Whether a key is there it does check when it is carried out. Older versions are deleted when there is a newer one;
- * who, long behind, makes one of them again finds that out from its own change coming back after the newer one.
+ * Each version of a value is a key of its own, `KEY.VERSION.WRITE`, that only this one write has. Of all who would write the
+ * next version whoever comes first in the stream succeeds; the others see from their own change coming back that it came too
+ * late. So the order of the stream decides, and JetStream never has to refuse anything. It could, but not well: a cluster of
+ * servers of version 2.9 compares an expected sequence before the write goes to the others, not when it is carried out, so that
+ * of ten who write at once all ten succeed; and what such servers refuse when it is carried out they count, each for itself, and
+ * after a change of the leader may take what comes next for what they have already.
  */
 export class Bucket {
   readonly #kept = new Map<string, Kept>();
@@ -83,6 +83,9 @@ export class Bucket {
   readonly #stale = new Set<number>();
   /** Sequences of superseded versions, to be deleted. */
   readonly #superseded: number[] = [];
+  /** Begins the last part of the keys of all writes of this process. */
+  readonly #writer = randomUUID();
+  #writes = 0;
   /** Everything up to this sequence is in the copy. */
   #position = 0;
   #held: Change[] | undefined = [];
@@ -140,6 +143,25 @@ export class Bucket {
   }
 
   /**
+   * Writes what `next` makes of what is there, again if somebody else was first; what it leaves undefined is left as it is.
+   * @throws EngineUnavailable
+   */
+  async update(key: string, next: (value: Json | undefined) => Json | undefined): Promise<void> {
+    let there = this.#kept.get(key);
+    for (;;) {
+      const value = next(there?.value);
+      if (value === undefined) return;
+      try {
+        await this.put(key, value, there?.revision ?? null);
+        return;
+      } catch (error) {
+        if (!(error instanceof Conflict)) throw error;
+        there = await this.read(key);
+      }
+    }
+  }
+
+  /**
    * Removes a key, if it is there; the listeners here have been told when it resolves.
    * @param expected the revision that has to be there; undefined if that does not matter
    * @throws Conflict, EngineUnavailable
@@ -150,7 +172,7 @@ export class Bucket {
       if (expected !== undefined && there?.revision !== expected) throw conflict(key);
       if (!there) return;
       try {
-        await this.#write(key, there.revision, Buffer.alloc(0), { [OPERATION]: REMOVED });
+        await this.#write(key, there.revision, Buffer.alloc(0), headersOf({ [OPERATION]: REMOVED }));
         return;
       } catch (error) {
         if (!(error instanceof Conflict) || expected !== undefined) throw error;
@@ -171,12 +193,24 @@ export class Bucket {
     else if (!this.#held) setTimeout(() => this.#position < seq && this.#fallBehind(), OWN_WRITE / 2).unref();
   }
 
-  /** Resolves when the copy has everything up to this sequence. */
+  /** Resolves when the copy has everything up to this sequence. @throws EngineUnavailable if that takes too long */
   async reached(seq: number): Promise<void> {
     if ((this.#position >= seq && !this.#held) || this.#closed) return;
-    const timer = setTimeout(() => this.#fallBehind(), OWN_WRITE).unref();
-    await new Promise<void>((resolve) => this.#waiters.add({ seq, resolve }));
-    clearTimeout(timer);
+    const hurry = setTimeout(() => this.#fallBehind(), OWN_WRITE).unref();
+    let timeout: NodeJS.Timeout | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const waiter = { seq, resolve };
+        this.#waiters.add(waiter);
+        timeout = setTimeout(() => {
+          this.#waiters.delete(waiter);
+          reject(new EngineUnavailable('what NATS has stored in the directory does not come'));
+        }, LONGEST);
+      });
+    } finally {
+      clearTimeout(hurry);
+      clearTimeout(timeout);
+    }
   }
 
   /** How far the copy has come. */
@@ -184,9 +218,13 @@ export class Bucket {
     return this.#position;
   }
 
-  /** Where the stream has what is of no use any more: superseded versions, and markers that all have seen. */
+  /**
+   * Where the stream has what is of no use any more: superseded versions; when there are none, markers that all have seen.
+   * What cannot be deleted is to be given back, for what was overruled must not outlast what overruled it.
+   */
   takeWaste(limit: number): number[] {
     const waste = this.#superseded.splice(0, limit);
+    if (waste.length > 0) return waste;
     const before = performance.now() - MARKED;
     for (const [key, { seq, at }] of this.#removals) {
       // A Map keeps the order in which they were removed.
@@ -199,25 +237,22 @@ export class Bucket {
     return waste;
   }
 
-  async #write(key: string, expected: number | null, body: Buffer, headers?: Record<string, string>): Promise<number> {
+  /** Was not deleted after all. */
+  giveBack(seq: number): void {
+    this.#superseded.unshift(seq);
+  }
+
+  async #write(key: string, expected: number | null, body: Buffer, headers?: MsgHdrs): Promise<number> {
     this.link.assertUp();
     if (expected !== null && expected > this.#position) await this.reached(await this.state.last());
     const before = this.#kept.get(key);
     if ((before?.revision ?? null) !== expected) throw conflict(key);
     const version = (before ?? this.#removals.get(key))?.version ?? 0;
-    const subject = this.names.keySubject(`${key}.${version + 1}`);
-    try {
-      const { seq } = await this.publisher.publish(subject, body, headersOf({ ...headers, [EXPECTED]: '0' }));
-      await this.reached(seq);
-      if (this.#stale.delete(seq)) throw conflict(key);
-      return seq;
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      if (!WRONG_SEQUENCE.includes(error.code)) throw unavailable(error);
-      // Whoever was first is known here when this is tried again.
-      await this.reached(await this.state.last());
-      throw conflict(key);
-    }
+    const subject = this.names.keySubject(`${key}.${version + 1}.${this.#writer}-${this.#writes++}`);
+    const seq = await this.publisher.publish(subject, body, headers);
+    await this.reached(seq);
+    if (this.#stale.delete(seq)) throw conflict(key);
+    return seq;
   }
 
   #arrived({ subject, headers, data }: Msg): void {
@@ -331,8 +366,8 @@ export class Bucket {
 }
 
 function changeOf(seq: number, name: string, removed: boolean, data: Uint8Array): Change {
-  const end = name.lastIndexOf('.');
-  return { seq, key: name.slice(0, end), version: Number(name.slice(end + 1)), removed, data };
+  const end = name.lastIndexOf('.', name.lastIndexOf('.') - 1);
+  return { seq, key: name.slice(0, end), version: Number.parseInt(name.slice(end + 1)), removed, data };
 }
 
 function conflict(key: string): Conflict {

@@ -1,5 +1,4 @@
 import {
-  Conflict,
   type Directory,
   type DirectoryRecord,
   type Json,
@@ -107,17 +106,9 @@ class Series {
 
   /** Takes the next `count` numbers. @returns the one before the first */
   async #advance(count: number): Promise<number> {
-    let kept = this.bucket.get(this.key);
-    for (;;) {
-      const last = Number(kept?.value ?? 0);
-      try {
-        await this.bucket.put(this.key, last + count, kept?.revision ?? null);
-        return last;
-      } catch (error) {
-        if (!(error instanceof Conflict)) throw error;
-        kept = await this.bucket.read(this.key);
-      }
-    }
+    let last = 0;
+    await this.bucket.update(this.key, (value) => (last = Number(value ?? 0)) + count);
+    return last;
   }
 }
 

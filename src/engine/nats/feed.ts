@@ -4,8 +4,10 @@ import { Followers } from '../followers.js';
 import type { Link } from './link.js';
 import type { Names } from './names.js';
 import type { Reads } from './reads.js';
+import { RecentKeys } from './recent-keys.js';
 import { type Particulars, particularsOf, storedAt, storedBefore } from './record.js';
 import type { StreamState } from './stream-state.js';
+import type { TopicIndex } from './topic-index.js';
 import type { TopicIndexes } from './topic-indexes.js';
 
 /** A topic that is followed here. */
@@ -14,6 +16,7 @@ interface Followed {
   readonly ready: Promise<void>;
   /** Everything of the topic up to this place has been told, or was there before. */
   known: number;
+  readonly keys: RecentKeys;
   followers: number;
 }
 
@@ -30,6 +33,9 @@ interface Arrived {
 export interface FeedOptions {
   readonly now: () => number;
 }
+
+/** What was before an entry that was read: it may have been anything. */
+const NOT_KNOWN = Infinity;
 
 /** Between two attempts to make up for what may have been missed, in milliseconds. */
 const TRY_AGAIN = 200;
@@ -128,8 +134,9 @@ export class Feed {
     // It is asked after the subscription has gone out on the same connection: whatever is stored after the answer comes here.
     const ready = this.log.last().then((last) => {
       followed.known = Math.max(followed.known, last);
+      followed.keys.startAt(last);
     });
-    const followed: Followed = { subscription, ready, known: -1, followers: 0 };
+    const followed: Followed = { subscription, ready, known: -1, keys: new RecentKeys(Infinity), followers: 0 };
     this.#followed.set(topic, followed);
     return followed;
   }
@@ -149,15 +156,22 @@ export class Feed {
     const particulars = particularsOf(headers);
     this.indexes.observe(topic, seq, before, particulars);
     const arrived = { seq, before, topic, body: data, particulars };
-    if (!this.#held && !isNext(followed, arrived)) this.doubt();
+    if (!this.#held && !canTell(followed, arrived)) this.doubt();
     const held = this.#held;
     if (held) held.push(arrived);
     else this.#tell(followed, arrived);
   }
 
-  #tell(followed: Followed, { seq, topic, body, particulars: { expiresAt } }: Arrived): void {
+  /** @param index of the topic, where what is recent does not tell whether it is void */
+  #tell(followed: Followed, arrived: Arrived, index?: TopicIndex): void {
+    const { seq, topic, body } = arrived;
+    const { expiresAt, keyed } = arrived.particulars;
     if (seq <= followed.known) return;
     followed.known = seq;
+    if (keyed) {
+      if (isVoid(followed, arrived) ?? index?.isVoid(seq)) return;
+      followed.keys.add(keyed.hash, seq);
+    }
     const late = seq < this.#told;
     if (!late) this.#told = seq;
     if (expiresAt !== undefined && expiresAt <= this.options.now()) return;
@@ -165,14 +179,14 @@ export class Feed {
     this.#followers.tell(late ? { ...entry, late } : entry);
   }
 
-  #tellIfFollowed(arrived: Arrived): void {
+  #tellIfFollowed(arrived: Arrived, index?: TopicIndex): void {
     const followed = this.#followed.get(arrived.topic);
-    if (followed) this.#tell(followed, arrived);
+    if (followed) this.#tell(followed, arrived, index);
   }
 
-  #isNext(arrived: Arrived): boolean {
+  #canTell(arrived: Arrived): boolean {
     const followed = this.#followed.get(arrived.topic);
-    return !followed || isNext(followed, arrived);
+    return !followed || canTell(followed, arrived);
   }
 
   /** Reads what may have been missed, then tells it and what came meanwhile, in order. */
@@ -182,15 +196,16 @@ export class Feed {
       try {
         const last = await this.log.last();
         const missed = await this.#missed(last);
+        const indexes = await this.#indexesFor([...missed, ...(this.#held ?? [])]);
         if (this.#doubtful) continue;
         const all = [...missed, ...(this.#held ?? [])].sort((one, other) => one.seq - other.seq);
         this.#held = [];
         const behind = all.findIndex(({ seq }) => seq > last);
         const certain = behind < 0 ? all.splice(0) : all.splice(0, behind);
-        for (const arrived of certain) this.#tellIfFollowed(arrived);
+        for (const arrived of certain) this.#tellIfFollowed(arrived, indexes.get(arrived.topic));
         for (const followed of this.#followed.values()) followed.known = Math.max(followed.known, last);
         this.#certain = Math.max(this.#certain, last);
-        while (all[0] && this.#isNext(all[0])) this.#tellIfFollowed(all.shift() as Arrived);
+        while (all[0] && this.#canTell(all[0])) this.#tellIfFollowed(all.shift() as Arrived);
         this.#held.push(...all);
         this.#doubtful = all.length > 0;
       } catch {
@@ -200,6 +215,17 @@ export class Feed {
       }
     }
     this.#held = undefined;
+  }
+
+  /** The indexes of those topics with an entry of which nothing else tells whether it is void. @throws EngineUnavailable */
+  async #indexesFor(entries: readonly Arrived[]): Promise<Map<Topic, TopicIndex>> {
+    const topics = new Set<Topic>();
+    for (const arrived of entries) {
+      const followed = this.#followed.get(arrived.topic);
+      if (followed && isVoid(followed, arrived) === undefined) topics.add(arrived.topic);
+    }
+    const found = [...topics].map(async (topic) => [topic, await this.indexes.fresh(topic)] as const);
+    return new Map(await Promise.all(found));
   }
 
   /** Entries of followed topics that were not told of, up to this place. */
@@ -226,12 +252,21 @@ export class Feed {
     );
     return missed.flatMap((entry, at) => {
       const stored = bodies[at];
-      return stored ? [{ ...entry, before: 0, body: stored.data }] : [];
+      return stored ? [{ ...entry, before: NOT_KNOWN, body: stored.data }] : [];
     });
   }
 }
 
-/** Whether nothing of its topic has been missed before it. What was there before it was followed is not known. */
-function isNext({ known }: Followed, { before }: Arrived): boolean {
-  return known < 0 || before <= known;
+/** Whether nothing of its topic has been missed before it, and it is known whether it counts. */
+function canTell(followed: Followed, arrived: Arrived): boolean {
+  const { known } = followed;
+  // What was there before it was followed is not known.
+  return (known < 0 || arrived.before <= known) && isVoid(followed, arrived) !== undefined;
+}
+
+/** Whether it repeats one before it; undefined if only the index of its topic can tell. */
+function isVoid({ keys }: Followed, { before, particulars: { keyed } }: Arrived): boolean | undefined {
+  // Nothing was stored since somebody looked.
+  if (!keyed || before <= keyed.since) return false;
+  return keys.isVoid(keyed);
 }

@@ -1,4 +1,4 @@
-import { Conflict, type Topic } from '../engine.js';
+import type { Topic } from '../engine.js';
 import type { Bucket } from './bucket.js';
 
 /** What the keys of floors begin with in the bucket. */
@@ -16,16 +16,7 @@ export class Floors {
 
   /** Raises a floor, durable when it resolves: to be done before anything is purged. @throws EngineUnavailable */
   async raise(topic: Topic, floor: number): Promise<void> {
-    for (;;) {
-      const kept = await this.bucket.read(FLOOR + topic);
-      if (Number(kept?.value ?? 0) >= floor) return;
-      try {
-        await this.bucket.put(FLOOR + topic, floor, kept?.revision ?? null);
-        return;
-      } catch (error) {
-        if (!(error instanceof Conflict)) throw error;
-      }
-    }
+    await this.bucket.update(FLOOR + topic, (value) => (Number(value ?? 0) >= floor ? undefined : floor));
   }
 
   /** The topic is dropped. @throws EngineUnavailable */

@@ -1,6 +1,7 @@
 import { type Engine, EngineUnavailable, EngineUnusable, type Retention } from '../engine.js';
 import { type NatsAddress, replicasFor } from './address.js';
 import { Bucket } from './bucket.js';
+import { Dedup } from './dedup.js';
 import { NatsDirectory } from './directory.js';
 import { Feed } from './feed.js';
 import { Floors } from './floors.js';
@@ -107,22 +108,20 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
       const raised = kept && floors.topicOf(key);
       if (raised) indexes.removeThrough(raised, Number(kept.value));
     });
-    const notes = new Notes(bucket, names, reads, () => now() - retention.dedupWindow);
+    const oldestKey = () => now() - retention.dedupWindow;
+    const notes = new Notes(bucket, names, reads, oldestKey);
+    const dedup = new Dedup({ names, publisher, reads, indexes, notes }, oldestKey);
     const log = new NatsLog(
-      { link, names, publisher, reads, state, indexes, feed, floors, notes },
-      {
-        epoch,
-        dedupWindow: retention.dedupWindow,
-        now,
-        appended: (seconds, entries) => observe?.appended?.(seconds, entries),
-      },
+      { link, names, publisher, reads, state, indexes, feed, floors, notes, dedup },
+      { epoch, now, appended: (seconds, entries) => observe?.appended?.(seconds, entries) },
     );
     const parts = { link, names, state, indexes, bucket, floors, notes, leases };
     const trimmer = new Trimmer(parts, retention, now, onError);
     const close = async () => {
       await trimmer.close();
-      pulse.close();
+      await log.idle();
       await nodes.leave();
+      pulse.close();
       link.shut();
       await publisher.idle();
       feed.close();

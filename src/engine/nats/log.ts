@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto';
 import {
   type Appended,
   type Bounds,
-  EngineUnavailable,
   type Entry,
   type Log,
   type NewEntry,
@@ -12,14 +10,15 @@ import {
   type Topic,
   type Unfollow,
 } from '../engine.js';
+import { type Dedup, hashOf } from './dedup.js';
 import type { Feed } from './feed.js';
 import type { Floors } from './floors.js';
 import { asked, type Link, unavailable } from './link.js';
 import type { Names } from './names.js';
 import type { Notes } from './notes.js';
-import { type Publisher, Refused, type Stored } from './publisher.js';
+import { type Publisher, Refused } from './publisher.js';
 import type { Reads } from './reads.js';
-import { encodeHeaders, noteOf, particularsOf } from './record.js';
+import { encodeHeaders, type Keyed } from './record.js';
 import type { StreamState } from './stream-state.js';
 import type { TopicIndex } from './topic-index.js';
 import type { TopicIndexes } from './topic-indexes.js';
@@ -34,12 +33,11 @@ export interface NatsLogParts {
   readonly feed: Feed;
   readonly floors: Floors;
   readonly notes: Notes;
+  readonly dedup: Dedup;
 }
 
 export interface NatsLogOptions {
   readonly epoch: string;
-  /** For how many milliseconds a dedup key is remembered. */
-  readonly dedupWindow: number;
   readonly now: () => number;
   /** Told how long an append took to become durable, in seconds, and of how many entries it was. */
   readonly appended: (seconds: number, entries: number) => void;
@@ -60,17 +58,17 @@ interface Dropping {
 /** From so many on, entries are read in one go instead of one by one. */
 const MANY = 48;
 
-/** The clocks of this machine and of the servers may differ, so a key may be forgotten here a little earlier. Milliseconds. */
-const SOON_FORGOTTEN = 3_000;
-const ASK_AGAIN = 50;
+const NOTHING = Promise.resolve();
 
 /** The log, as a stream of JetStream: an entry is a message whose subject is its topic and whose sequence is its place. */
 export class NatsLog implements Log {
   readonly epoch: string;
   readonly #underWay = new Set<UnderWay>();
   readonly #dropping = new Set<Dropping>();
-  /** By hash: what becomes of an entry with this dedup key. */
-  readonly #keyed = new Map<string, Promise<Appended>>();
+  /** By hash: the entries with a dedup key that are on their way, and what becomes of them. */
+  readonly #keyed = new Map<string, { readonly note: string; readonly appended: Promise<Appended> }>();
+  /** Resolves when all that was called before has been published; undefined when it has been. */
+  #turn: Promise<void> | undefined;
 
   constructor(
     private readonly parts: NatsLogParts,
@@ -84,9 +82,8 @@ export class NatsLog implements Log {
     if (entries.length === 0) return [];
     const began = performance.now();
     const now = this.options.now();
-    // All are published in this turn: of two calls the first made comes first.
     const done = Promise.all(
-      entries.map((entry) => (entry.dedup ? this.#appendKeyed(entry, now) : this.#append(entry, now))),
+      entries.map((entry) => (entry.dedup ? this.#appendKeyed(entry, entry.dedup, now) : this.#append(entry, now))),
     );
     const underWay = { topics: new Set(entries.map(({ topic }) => topic)), done };
     this.#underWay.add(underWay);
@@ -155,64 +152,70 @@ export class NatsLog implements Log {
     }
   }
 
+  /** Resolves when nothing is under way any more. */
+  async idle(): Promise<void> {
+    await Promise.allSettled([...this.#underWay].map(({ done }) => done));
+  }
+
   async #append(entry: NewEntry, now: number): Promise<Appended> {
-    const { seq } = await this.#publish(entry, now);
-    this.#assertTold(entry.topic, seq);
+    const seq = await (this.#turn ? this.#inTurn(NOTHING, () => this.#publish(entry, now)) : this.#publish(entry, now));
     return { seq: seq as Seq };
   }
 
-  /** A repeat of an entry that is on its way waits for what becomes of the first. */
-  #appendKeyed(entry: NewEntry, now: number): Promise<Appended> {
-    const hash = hashOf(entry.dedup?.key ?? '');
-    const store = () => this.#storeKeyed(entry, hash, now);
-    const before = this.#keyed.get(hash);
-    const appended = before ? before.then(store, store) : store();
-    this.#keyed.set(hash, appended);
-    const end = () => {
-      if (this.#keyed.get(hash) === appended) this.#keyed.delete(hash);
-    };
-    appended.then(end, end);
-    return appended;
-  }
-
-  async #storeKeyed(entry: NewEntry, hash: string, now: number): Promise<Appended> {
-    const kept = this.parts.notes.find(hash);
-    if (kept) return { seq: kept.seq as Seq, duplicate: { note: kept.note } };
-    const until = performance.now() + SOON_FORGOTTEN;
-    for (;;) {
-      const { seq, duplicate } = await this.#publish(entry, now, hash);
-      if (!duplicate) {
-        this.#assertTold(entry.topic, seq);
-        return { seq: seq as Seq };
-      }
-      const first = seq === 0 ? undefined : await this.#firstOf(seq, entry);
-      // By this clock the window is over, by that of the server not quite; or the first is still on its way.
-      if (first && (first.appendedAt > this.#oldest() || performance.now() > until)) {
-        return { seq: seq as Seq, duplicate: { note: first.note } };
-      }
-      if (performance.now() > until) throw new EngineUnavailable('NATS has not stored the first with this key yet');
-      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
+  /** A repeat of an entry that is on its way shares its fate. */
+  async #appendKeyed(entry: NewEntry, { key, note }: Required<NewEntry>['dedup'], now: number): Promise<Appended> {
+    const hash = hashOf(key);
+    const first = this.#keyed.get(hash);
+    if (first) {
+      const { seq, duplicate = { note: first.note } } = await first.appended;
+      return { seq, duplicate };
+    }
+    const appended = this.#storeKeyed(entry, hash, now);
+    this.#keyed.set(hash, { note, appended });
+    try {
+      return await appended;
+    } finally {
+      this.#keyed.delete(hash);
     }
   }
 
-  /** When the oldest entry was appended whose dedup key is remembered. */
-  #oldest(): number {
-    return this.options.now() - this.options.dedupWindow;
+  async #storeKeyed(entry: NewEntry, hash: string, now: number): Promise<Appended> {
+    const { dedup } = this.parts;
+    const stored = await this.#inTurn(dedup.look(hash, entry.topic), async (look) => {
+      if ('first' in look) return look.first;
+      const [seq] = await Promise.all([this.#publish(entry, now, look.keyed), dedup.use(hash, entry.topic)]);
+      return seq;
+    });
+    return typeof stored === 'number' ? dedup.settle(entry, stored, hash) : stored;
   }
 
-  async #firstOf(seq: number, { dedup }: NewEntry): Promise<{ appendedAt: number; note: string }> {
-    const { reads, names, notes } = this.parts;
-    const stored = await reads.at(names.log, seq);
-    if (stored) return { appendedAt: particularsOf(stored.header).appendedAt, note: noteOf(stored.header) };
-    const kept = notes.find(hashOf(dedup?.key ?? ''));
-    // The process ended between storing and answering, and the entry is gone: nobody was answered but who asks now.
-    return kept ?? { appendedAt: this.options.now(), note: dedup?.note ?? '' };
+  /**
+   * Has what was called before be published first: of two calls the first made comes first.
+   * @param ready what has to be known before
+   * @param go publishes at once when it is called
+   */
+  #inTurn<Known, Result>(ready: Promise<Known>, go: (known: Known) => Promise<Result>): Promise<Result> {
+    const begun = Promise.allSettled([ready, this.#turn]).then(([known]) => {
+      if (known.status === 'rejected') throw known.reason;
+      return { result: go(known.value) };
+    });
+    const turn = begun.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#turn = turn;
+    void turn.then(() => {
+      if (this.#turn === turn) this.#turn = undefined;
+    });
+    return begun.then(({ result }) => result);
   }
 
-  async #publish(entry: NewEntry, now: number, hash?: string): Promise<Stored> {
+  async #publish(entry: NewEntry, now: number, keyed?: Keyed): Promise<number> {
     const { names, publisher } = this.parts;
     try {
-      return await publisher.publish(names.subject(entry.topic), entry.body, encodeHeaders(entry, now, hash));
+      const seq = await publisher.publish(names.subject(entry.topic), entry.body, encodeHeaders(entry, now, keyed));
+      this.#assertTold(entry.topic, seq);
+      return seq;
     } catch (error) {
       throw error instanceof Refused ? unavailable(error) : error;
     }
@@ -259,9 +262,4 @@ async function placesOf(appends: readonly UnderWay[]): Promise<number[]> {
 /** Removes what is stored of a topic before the place `end`. */
 export async function purge(link: Link, names: Names, topic: Topic, end: number): Promise<void> {
   await asked(link.jsm.streams.purge(names.log, { filter: names.subject(topic), seq: end }));
-}
-
-/** JetStream's message ids are headers; keys are of any length and content. */
-export function hashOf(key: string): string {
-  return createHash('sha256').update(key).digest('base64url');
 }

@@ -4,6 +4,8 @@ import type { Topic } from '../engine.js';
 export class Names {
   /** The JetStream stream that is the log. */
   readonly log: string;
+  /** The stream that knows which topic each dedup key was used for. */
+  readonly keys: string;
   /** The bucket that is the directory, and the stream behind it. */
   readonly bucket: string;
   readonly bucketStream: string;
@@ -13,6 +15,7 @@ export class Names {
 
   constructor(private readonly name: string) {
     this.log = `${name}-log`;
+    this.keys = `${name}-keys`;
     this.bucket = `${name}-directory`;
     this.bucketStream = `KV_${this.bucket}`;
     this.#logSubjects = `${name}.log.`;
@@ -36,6 +39,11 @@ export class Names {
 
   topicOfLive(subject: string): Topic {
     return subject.slice(this.#liveSubjects.length) as Topic;
+  }
+
+  /** Under which the topic is stored that a dedup key of this hash was used for. */
+  dedupSubject(hash: string): string {
+    return `${this.name}.keys.${hash}`;
   }
 
   /** Under which a key of the bucket is stored. */

@@ -15,8 +15,8 @@ export interface Note {
 const PREFIX = 'note.';
 
 /**
- * The notes of entries that were removed though their dedup keys are still remembered. As long as an entry is there its note
- * is in its headers; JetStream, too, may forget a key with its message.
+ * The notes of entries that were removed though their dedup keys are still remembered. As long as an entry is there, its key
+ * and its note are in its headers.
  */
 export class Notes {
   /**

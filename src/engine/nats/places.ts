@@ -86,7 +86,7 @@ export class Places {
     headers: ReturnType<typeof headersOf>,
   ): Promise<void> {
     try {
-      const { seq } = await this.store.publisher.publish(subject, body, headers);
+      const seq = await this.store.publisher.publish(subject, body, headers);
       if (seq !== place) throw new EngineUnavailable(`NATS has stored at place ${seq} what belongs to ${place}`);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;

@@ -2,13 +2,6 @@ import { headers, type Msg, type MsgHdrs, type Subscription } from '@nats-io/tra
 import { EngineUnavailable } from '../engine.js';
 import type { Link } from './link.js';
 
-/** What JetStream says of a message that it has stored. */
-export interface Stored {
-  readonly seq: number;
-  /** It had been stored before, under the same Nats-Msg-Id. */
-  readonly duplicate: boolean;
-}
-
 /** JetStream does not store it. */
 export class Refused extends Error {
   override readonly name = 'Refused';
@@ -26,7 +19,7 @@ interface Waiting {
   readonly subject: string;
   readonly body: Uint8Array;
   readonly headers: MsgHdrs | undefined;
-  readonly resolve: (stored: Stored) => void;
+  readonly resolve: (seq: number) => void;
   readonly reject: (error: Error) => void;
   due: number;
 }
@@ -63,10 +56,10 @@ export class Publisher {
   }
 
   /**
-   * Resolves when it is stored on as many servers as have to have it.
+   * Resolves with its place when it is stored on as many servers as have to have it.
    * @throws Refused; EngineUnavailable when it is not known what became of it
    */
-  publish(subject: string, body: Uint8Array, headers?: MsgHdrs): Promise<Stored> {
+  publish(subject: string, body: Uint8Array, headers?: MsgHdrs): Promise<number> {
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { subject, body, headers, resolve, reject, due: 0 };
       if (this.#queue.length > 0 || this.#underWay.size >= MOST_UNDER_WAY) this.#queue.push(waiting);
@@ -141,22 +134,13 @@ export class Publisher {
 
 interface Answer {
   readonly seq?: number;
-  readonly duplicate?: boolean;
   readonly error?: { readonly err_code?: number; readonly code?: number; readonly description?: string };
 }
 
-/** Servers answer this while a message with the same Nats-Msg-Id is on its way, or in versions before with the sequence 0. */
-const IN_PROCESS = 10_158;
-
 function settle({ resolve, reject }: Waiting, message: Msg): void {
-  const { seq = 0, duplicate = false, error } = message.json<Answer>();
-  if (error) {
-    const { err_code: code = error.code ?? 0, description = 'no reason given' } = error;
-    if (code === IN_PROCESS) resolve({ seq: 0, duplicate: true });
-    else reject(new Refused(code, description));
-  } else {
-    resolve({ seq, duplicate });
-  }
+  const { seq = 0, error } = message.json<Answer>();
+  if (error) reject(new Refused(error.err_code ?? error.code ?? 0, error.description ?? 'no reason given'));
+  else resolve(seq);
 }
 
 /** Headers with these values; undefined ones are left out. */

@@ -55,7 +55,8 @@ export class Pulse {
       }
       this.bucket.confirm(directory.state.last_seq);
     } catch (error) {
-      this.#failures++;
+      // What was asked on a connection that is no more says nothing of the one there is.
+      if (doubts === this.#doubts) this.#failures++;
       // Once may be a machine that is busy, or a leader that has just changed.
       if (this.link.isConnected && this.#failures > 1) {
         this.link.silence = `JetStream does not answer: ${(error as Error).message}`;

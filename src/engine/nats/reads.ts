@@ -1,4 +1,11 @@
-import { AckPolicy, type Consumer, DeliverPolicy, type JsMsg, type StoredMsg } from '@nats-io/jetstream';
+import {
+  AckPolicy,
+  type Consumer,
+  DeliverPolicy,
+  type JsMsg,
+  type MsgRequest,
+  type StoredMsg,
+} from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import { EngineUnavailable } from '../engine.js';
 import { asked, type Link, unavailable } from './link.js';
@@ -43,6 +50,14 @@ export class Reads {
   newest(stream: string, subject: string): Promise<StoredMsg | null> {
     this.link.assertUp();
     return asked(this.link.jsm.streams.getMessage(stream, { last_by_subj: subject }));
+  }
+
+  /** The first message under this subject behind a place, by the leader; null when there is none. @throws EngineUnavailable */
+  next(stream: string, subject: string, after: number): Promise<StoredMsg | null> {
+    this.link.assertUp();
+    // The types of the client know it for direct gets only.
+    const query = { seq: after + 1, next_by_subj: subject } as MsgRequest;
+    return asked(this.link.jsm.streams.getMessage(stream, query));
   }
 
   /** What there is at a place; null when nothing is, or is no more. @throws EngineUnavailable */
@@ -119,6 +134,16 @@ export class Reads {
 
 async function fetch(consumer: Consumer, count: number): Promise<JsMsg[]> {
   const messages: JsMsg[] = [];
-  for await (const message of await consumer.fetch({ max_messages: count, expires: PATIENCE })) messages.push(message);
+  const fetching = await consumer.fetch({ max_messages: count, expires: PATIENCE });
+  // If the connection breaks meanwhile and the consumer is not there afterwards, the client waits for ever.
+  const timer = setTimeout(() => fetching.stop(), 2 * PATIENCE);
+  try {
+    for await (const message of fetching) {
+      messages.push(message);
+      timer.refresh();
+    }
+  } finally {
+    clearTimeout(timer);
+  }
   return messages;
 }

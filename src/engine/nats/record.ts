@@ -8,31 +8,38 @@ const TIMES = 'Interchat-Times';
 /** The note of an entry with a dedup key, in base64url: a header cannot carry any text. */
 const NOTE = 'Interchat-Note';
 
-/** By which JetStream knows a message that comes again. */
-const ID = 'Nats-Msg-Id';
+/** The hash of a dedup key and, behind a blank, {@link Keyed.since}. */
+const KEY = 'Interchat-Key';
+
+/** That an entry has a dedup key, and what was known of the key when it was published. */
+export interface Keyed {
+  readonly hash: string;
+  /** Up to this place its topic had no other entry with this key that counted. */
+  readonly since: number;
+}
 
 /** What is known of a stored entry besides its place, topic and body. */
 export interface Particulars {
   readonly appendedAt: number;
   readonly expiresAt: number | undefined;
-  /** The hash of its dedup key. */
-  readonly key: string | undefined;
+  readonly keyed: Keyed | undefined;
 }
 
-export function encodeHeaders({ expiresAt, dedup }: NewEntry, appendedAt: number, key?: string): MsgHdrs {
+export function encodeHeaders({ expiresAt, dedup }: NewEntry, appendedAt: number, keyed?: Keyed): MsgHdrs {
   return headersOf({
     [TIMES]: expiresAt === undefined ? String(appendedAt) : `${appendedAt} ${expiresAt}`,
-    [ID]: key,
+    [KEY]: keyed && `${keyed.hash} ${keyed.since}`,
     [NOTE]: dedup && Buffer.from(dedup.note).toString('base64url'),
   });
 }
 
 export function particularsOf(headers: MsgHdrs | undefined): Particulars {
   const [appendedAt = '', expiresAt] = headers?.get(TIMES).split(' ') ?? [];
+  const [hash, since] = headers?.get(KEY).split(' ') ?? [];
   return {
     appendedAt: Number(appendedAt),
     expiresAt: expiresAt === undefined ? undefined : Number(expiresAt),
-    key: headers?.get(ID) || undefined,
+    keyed: hash ? { hash, since: Number(since) } : undefined,
   };
 }
 

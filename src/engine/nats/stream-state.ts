@@ -1,5 +1,9 @@
 import type { StreamInfo } from '@nats-io/jetstream';
+import { EngineUnavailable } from '../engine.js';
 import { asked, type Link } from './link.js';
+
+/** Whoever leads hears from the others each second. From whom it has heard nothing for so many nanoseconds is out of its reach. */
+const OUT_OF_REACH = 4e9;
 
 /** What the leader of a stream says of it. Those who ask at once share one request, but none that began before they asked. */
 export class StreamState {
@@ -27,6 +31,24 @@ export class StreamState {
     await this.#current?.catch(() => undefined);
     this.#current = this.#next;
     this.#next = undefined;
-    return this.link.jsm.streams.info(this.stream);
+    const info = await this.link.jsm.streams.info(this.stream);
+    assertLed(info);
+    return info;
+  }
+}
+
+/**
+ * While nobody leads, others answer, who may be behind; and who led before it was cut off from the others goes on for a while as
+ * if it did, though they may have chosen another.
+ * @throws EngineUnavailable
+ */
+function assertLed({ config: { name }, cluster }: StreamInfo): void {
+  // A server on its own.
+  if (!cluster) return;
+  const { leader, replicas = [] } = cluster;
+  if (!leader) throw new EngineUnavailable(`no NATS server leads ${name} at this moment`);
+  const reached = replicas.filter(({ active = Infinity }) => active < OUT_OF_REACH).length;
+  if (1 + reached <= replicas.length - reached) {
+    throw new EngineUnavailable(`the NATS server that leads ${name} is cut off from most of the others`);
   }
 }

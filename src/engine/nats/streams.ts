@@ -25,6 +25,9 @@ export interface StreamOptions {
 /** Between two attempts, in milliseconds. */
 const TRY_AGAIN = 250;
 
+/** JetStream remembers ids of messages for so many milliseconds at the least; none are given, and it must not be above max_age. */
+const LEAST_WINDOW = 100;
+
 /** Codes of the API of JetStream that no later try will change. */
 const NO_CLUSTER = 10_074;
 const TAKEN = 10_058;
@@ -50,6 +53,7 @@ export async function ensureStreams(
     try {
       const epoch = await ensureLog(link, names, options);
       await ensureBucket(link, names, options);
+      await ensureKeys(link, names, options);
       return epoch;
     } catch (error) {
       const { code } = error as JetStreamApiError;
@@ -68,8 +72,7 @@ export async function ensureStreams(
 }
 
 async function ensureLog({ jsm }: Link, names: Names, options: StreamOptions): Promise<string> {
-  const { replicas, dedupWindow, firstSeq, epoch = crypto.randomUUID() } = options;
-  const window = dedupWindow === undefined ? {} : { duplicate_window: nanos(dedupWindow) };
+  const { replicas, firstSeq, epoch = crypto.randomUUID() } = options;
   const there = await jsm.streams.info(names.log).catch(nothing);
   if (!there) {
     const config: Partial<StreamConfig> & { name: string } = {
@@ -83,7 +86,6 @@ async function ensureLog({ jsm }: Link, names: Names, options: StreamOptions): P
       num_replicas: replicas,
       allow_direct: true,
       republish: { src: names.subject('>'), dest: names.live('>') },
-      ...window,
       ...(firstSeq === undefined ? {} : { first_seq: firstSeq }),
     };
     try {
@@ -94,12 +96,32 @@ async function ensureLog({ jsm }: Link, names: Names, options: StreamOptions): P
     }
     return ensureLog({ jsm } as Link, names, options);
   }
-  const { num_replicas, duplicate_window } = there.config;
   const found = epochOf(there.config, names);
-  if (num_replicas < replicas || (window.duplicate_window ?? duplicate_window) !== duplicate_window) {
-    await jsm.streams.update(names.log, { num_replicas: Math.max(num_replicas, replicas), ...window });
-  }
+  if (there.config.num_replicas < replicas) await jsm.streams.update(names.log, { num_replicas: replicas });
   return found;
+}
+
+/** Makes what remembers the dedup keys; where the window is not known it is made later, with the first node. */
+async function ensureKeys({ jsm }: Link, names: Names, { replicas, dedupWindow }: StreamOptions): Promise<void> {
+  if (dedupWindow === undefined) return;
+  // Longer than the window: what counts is when the entry was appended, by the clock of whoever did that.
+  const max_age = nanos(dedupWindow * 2);
+  const there = await jsm.streams.info(names.keys).catch(nothing);
+  if (!there) {
+    await jsm.streams.add({
+      name: names.keys,
+      description: 'The topics that dedup keys of InterChat were used for',
+      subjects: [names.dedupSubject('*')],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      num_replicas: replicas,
+      max_msgs_per_subject: 1,
+      max_age,
+      duplicate_window: nanos(LEAST_WINDOW),
+    });
+  } else if (there.config.num_replicas < replicas || there.config.max_age !== max_age) {
+    await jsm.streams.update(names.keys, { num_replicas: Math.max(there.config.num_replicas, replicas), max_age });
+  }
 }
 
 /**

@@ -1,14 +1,18 @@
 import type { Range } from '../engine.js';
 import type { Particulars } from './record.js';
 
+/** An entry that repeats one before it (see RecentKeys) is as one that expired before it was stored. */
+const VOID = 0;
+
 /** Where the entries of one topic are, in order: a copy of what JetStream knows, without the bodies. */
 export class TopicIndex {
   #seqs: number[] = [];
   #appendedAt: number[] = [];
-  /** Of those that expire, when. */
+  /** Of those that expire, when; of those that are void, {@link VOID}. */
   readonly #expiresAt = new Map<number, number>();
-  /** Of those with a dedup key, its hash. */
+  /** Of those with a dedup key, its hash; and of each hash the newest that is not void. */
   readonly #keys = new Map<number, string>();
+  readonly #places = new Map<string, number>();
 
   get size(): number {
     return this.#seqs.length;
@@ -24,12 +28,26 @@ export class TopicIndex {
   }
 
   /** To be called in ascending order. */
-  add(seq: number, { appendedAt, expiresAt, key }: Particulars): void {
+  add(seq: number, { appendedAt, expiresAt, keyed }: Particulars): void {
     if (seq <= this.newest) return;
     this.#seqs.push(seq);
     this.#appendedAt.push(appendedAt);
     if (expiresAt !== undefined) this.#expiresAt.set(seq, expiresAt);
-    if (key !== undefined) this.#keys.set(seq, key);
+    if (!keyed) return;
+    const { hash, since } = keyed;
+    this.#keys.set(seq, hash);
+    if ((this.#places.get(hash) ?? 0) > since) this.#expiresAt.set(seq, VOID);
+    else this.#places.set(hash, seq);
+  }
+
+  /** Where the newest entry with a dedup key of this hash is. */
+  placeOf(hash: string): number | undefined {
+    return this.#places.get(hash);
+  }
+
+  /** Whether it repeats one before it, and does not count. */
+  isVoid(seq: number): boolean {
+    return this.#expiresAt.get(seq) === VOID;
   }
 
   /** Takes out everything up to and with this place. */
@@ -92,8 +110,11 @@ export class TopicIndex {
 
   #remove(begin: number, end: number): void {
     for (let at = begin; at < end; at++) {
-      this.#expiresAt.delete(this.#seqs[at] as number);
-      this.#keys.delete(this.#seqs[at] as number);
+      const seq = this.#seqs[at] as number;
+      const hash = this.#keys.get(seq);
+      this.#expiresAt.delete(seq);
+      this.#keys.delete(seq);
+      if (hash !== undefined && this.#places.get(hash) === seq) this.#places.delete(hash);
     }
     this.#seqs.splice(begin, end - begin);
     this.#appendedAt.splice(begin, end - begin);

@@ -83,9 +83,15 @@ export class TopicIndexes {
   async #update(topic: Topic, index: TopicIndex): Promise<void> {
     const { names, reads } = this;
     const filter = names.subject(topic);
-    const upTo = (await reads.newest(names.log, filter))?.seq ?? 0;
+    const newest = await reads.newest(names.log, filter);
+    const upTo = newest?.seq ?? 0;
     if (upTo < index.newest) this.#change(topic, () => index.removeBehind(upTo));
-    if (upTo <= index.newest) return;
+    if (!newest || upTo <= index.newest) return;
+    // Mostly it is one entry that is new: to find that out is cheaper than to begin to read.
+    if (index.size > 0 && (await reads.next(names.log, filter, index.newest))?.seq === upTo) {
+      this.#change(topic, () => index.add(upTo, particularsOf(newest.header)));
+      return;
+    }
     const part = { stream: names.log, filter, after: index.newest, upTo, headersOnly: true };
     for await (const messages of reads.scan(part)) {
       this.#change(topic, () => {

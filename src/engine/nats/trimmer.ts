@@ -1,3 +1,4 @@
+import type { JetStreamApiError } from '@nats-io/jetstream';
 import { EngineUnavailable, type Retention, type Topic } from '../engine.js';
 import type { Bucket } from './bucket.js';
 import type { Floors } from './floors.js';
@@ -36,6 +37,9 @@ const AT_ONCE = 16;
 /** A topic is trimmed when it has so many times what it may have, or more than that for so many milliseconds. */
 const CROWDED = 1.25;
 const LINGER = 8_000;
+
+/** What JetStream answers when a message that is to be deleted is not there. */
+const NOT_DELETED = 10_057;
 
 /** Topics that are looked at for the age of their entries in a round. */
 const AGED = 1_000;
@@ -143,9 +147,16 @@ export class Trimmer {
       await purge(link, names, topic, upTo + 1);
       indexes.removeThrough(topic, upTo);
     }
-    // Not the newest: servers of version 2.9 find none of a subject any more once its newest message was deleted.
-    const expired = index.seqs.filter((seq) => index.isExpired(seq, now) && seq < index.newest).slice(0, SINGLY);
-    for (const seq of expired) {
+    // Not the newest: servers of version 2.9 find none of a subject any more once its newest message was deleted. Nor one
+    // whose dedup key is remembered: it is by its being there that a repeat is known.
+    const rememberedFrom = now - this.retention.dedupWindow;
+    const expired = index.seqs.filter(
+      (seq) =>
+        index.isExpired(seq, now) &&
+        seq < index.newest &&
+        (index.keyOf(seq) === undefined || index.appendedAt(seq) <= rememberedFrom),
+    );
+    for (const seq of expired.slice(0, SINGLY)) {
       await asked(link.jsm.streams.deleteMessage(names.log, seq, false));
       indexes.remove(topic, seq);
     }
@@ -153,14 +164,20 @@ export class Trimmer {
 
   async #clearBucket(): Promise<void> {
     const { link, names, bucket } = this.parts;
-    while (!this.#closed) {
+    for (let failed = false; !failed && !this.#closed;) {
       const waste = bucket.takeWaste(AT_ONCE);
-      // They may be gone already: another node was the first before.
-      const gone = waste.map((seq) =>
-        link.jsm.streams.deleteMessage(names.bucketStream, seq, false).catch(() => undefined),
-      );
-      await Promise.all(gone);
-      if (waste.length < AT_ONCE) return;
+      if (waste.length === 0) return;
+      const deletions = waste.map(async (seq) => {
+        try {
+          await link.jsm.streams.deleteMessage(names.bucketStream, seq, false);
+        } catch (error) {
+          // It may be gone already: another node was the first before.
+          if ((error as JetStreamApiError).code === NOT_DELETED) return;
+          failed = true;
+          bucket.giveBack(seq);
+        }
+      });
+      await Promise.all(deletions);
     }
   }
 
