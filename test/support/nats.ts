@@ -106,7 +106,7 @@ export async function startNats(t: Test, count: 1 | 3 = 1): Promise<NatsCluster>
         // They tell each other where the others are to be found, and would connect past the proxies: so none is there.
         count === 1
           ? ''
-          : `cluster { name: test, listen: "127.0.0.1:${clusterPorts[number]}", advertise: "127.0.0.1:1", no_advertise: true, routes: ${JSON.stringify(peers)} }`,
+          : `cluster { name: test, listen: "127.0.0.1:${clusterPorts[number]}", advertise: "127.0.0.1:${1 + number}", no_advertise: true, routes: ${JSON.stringify(peers)} }`,
         '',
       ].join('\n'),
     );

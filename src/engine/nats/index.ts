@@ -36,8 +36,8 @@ export interface NatsOptions {
   readonly now?: () => number;
   /** Told of what went wrong where nobody waits for an answer. */
   readonly onError?: (error: Error) => void;
-  /** Told why it does not start yet. */
-  readonly waiting?: (reason: string) => void;
+  /** Told what whoever operates it should know. */
+  readonly warn?: (warning: string) => void;
   readonly observe?: { readonly appended?: (seconds: number, entries: number) => void };
 }
 
@@ -56,7 +56,7 @@ const PATIENCE = 30_000;
  * @throws EngineUnusable when it cannot be used; nothing is left open then
  */
 export async function openNatsEngine(options: NatsOptions): Promise<NatsEngine> {
-  const link = await Link.open(options.address, PATIENCE, options.waiting ?? (() => undefined));
+  const link = await Link.open(options.address, PATIENCE, options.warn ?? (() => undefined));
   try {
     return await assemble(link, options);
   } catch (error) {
@@ -81,6 +81,11 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
   if (link.maxPayload < leastPayload) {
     throw new EngineUnusable(
       `NATS takes messages of ${link.maxPayload} bytes at the most, and ${leastPayload} are needed. Raise max_payload in its configuration, or lower --max-body.`,
+    );
+  }
+  if (replicas > 1 && !link.isFrom(2, 10)) {
+    options.warn?.(
+      `NATS ${link.version} can be left with copies that differ when servers were cut off from each other, and lose what was acknowledged: with several servers use 2.10 or newer`,
     );
   }
   const names = new Names(address.name);

@@ -40,10 +40,10 @@ export class Link {
   /**
    * Connects, trying again until the time is over: NATS and InterChat may be started together.
    * @param patience in milliseconds
-   * @param waiting told once, with the reason, when the first attempt has failed
+   * @param warn told once, with the reason, when the first attempt has failed
    * @throws EngineUnusable
    */
-  static async open(address: NatsAddress, patience: number, waiting: (reason: string) => void): Promise<Link> {
+  static async open(address: NatsAddress, patience: number, warn: (warning: string) => void): Promise<Link> {
     const { servers, tls, credentials } = address;
     const until = performance.now() + patience;
     for (let first = true; ; first = false) {
@@ -69,7 +69,7 @@ export class Link {
             cause: error,
           });
         }
-        if (first) waiting(reason);
+        if (first) warn(`${reason}; trying again`);
         await new Promise((resolve) => setTimeout(resolve, RECONNECT_EVERY));
       }
     }
@@ -78,6 +78,17 @@ export class Link {
   /** The largest message that the servers take, in bytes. */
   get maxPayload(): number {
     return this.nc.info?.max_payload ?? 1_048_576;
+  }
+
+  /** The version of the server it is connected to, such as `2.10.27`. */
+  get version(): string {
+    return this.nc.info?.version ?? '';
+  }
+
+  /** Whether the server it is connected to is of this version or a later one. */
+  isFrom(major: number, minor: number): boolean {
+    const [itsMajor = 0, itsMinor = 0] = this.version.split('.').map(Number);
+    return itsMajor > major || (itsMajor === major && itsMinor >= minor);
   }
 
   listen(listener: LinkListener): void {

@@ -135,9 +135,8 @@ export async function epochIn({ jsm }: Link, names: Names): Promise<string | und
 }
 
 /** Whether the servers are new enough for a log whose first place is not 1. */
-export function canBeginAt({ nc }: Link): boolean {
-  const [major = 0, minor = 0] = (nc.info?.version ?? '').split('.').map(Number);
-  return major > 2 || (major === 2 && minor >= 10);
+export function canBeginAt(link: Link): boolean {
+  return link.isFrom(2, 10);
 }
 
 /** Makes an empty log once more, to begin elsewhere. @throws EngineUnusable, EngineUnavailable */
