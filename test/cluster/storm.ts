@@ -2,7 +2,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import t, { type Test } from 'tap';
 import { ask } from '../support/http.js';
-import { type NatsCluster, natsMissing, startNats } from '../support/nats.js';
+import { type NatsCluster, natsFragile, natsMissing, startNats } from '../support/nats.js';
 import { waitFor } from '../support/wait.js';
 import { faultsOf, lateOf } from './checker.js';
 import { Node } from './node.js';
@@ -78,13 +78,15 @@ async function tests(): Promise<void> {
         await node.start();
       }
     });
-    // Both have just begun, so each is connected to the server that it was given first.
-    await storm('a NATS server cut off with the node that is connected to it', async () => {
+    const cut = async () => {
       nats.cut(0);
       await acknowledgedAgain();
       await healthy(urls[0] as string, 503);
       nats.heal(0);
-    });
+    };
+    // Both have just begun, so each is connected to the server that it was given first.
+    if (natsFragile) t.pass('a NATS server cut off', { skip: natsFragile });
+    else await storm('a NATS server cut off with the node that is connected to it', cut);
 
     await Promise.all(senders.map((sender) => sender.stop()));
     const acknowledged = senders.flatMap((sender) => sender.acknowledged);

@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { EventReader } from '../support/event-reader.js';
 import { type Answer, type Asked, ask } from '../support/http.js';
 import { startServer } from '../support/server.js';
+import { waitFor } from '../support/wait.js';
 
 type Json = Record<string, unknown>;
 interface Content {
@@ -138,7 +139,13 @@ void t.test('every event is what its schema says, as SSE and as a line', async (
 
   const back = await EventReader.open(t, `${server.url}/events`, { 'last-event-id': cursor });
   const lines = await fetch(`${server.url}/events?after=${cursor}`, { headers: { accept: 'application/x-ndjson' } });
+  let text = '';
+  const ended = (async () => {
+    const decoder = new TextDecoder();
+    for await (const part of lines.body as ReadableStream<Uint8Array>) text += decoder.decode(part, { stream: true });
+  })();
   await back.until(({ events }) => events.length >= 5);
+  await waitFor(async () => text.split('\n').length > 5);
   await ask(`${server.url}/clients/1`, { method: 'DELETE', token });
   await back.end();
   const schemas: Record<string, string> = {
@@ -153,7 +160,8 @@ void t.test('every event is what its schema says, as SSE and as a line', async (
     ['welcome', 'gap', 'message', 'message', 'message', 'bye'],
   );
 
-  const read = (await lines.text())
+  await ended;
+  const read = text
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Json);
