@@ -1,4 +1,4 @@
-import type { Entry, Log, Seq, Topic } from '../engine/engine.js';
+import { EngineUnavailable, type Entry, type Log, type Seq, type Topic } from '../engine/engine.js';
 import type { ClientIndex } from './client-index.js';
 import { Delivery, type FeedListener, type Feeds } from './feeds.js';
 import type { Scope, Window } from './memberships.js';
@@ -33,6 +33,9 @@ interface Stretch {
   readonly upTo: Seq;
 }
 
+/** Between two attempts to read while the engine cannot, in milliseconds. */
+const TRY_AGAIN = 200;
+
 /** Enough of them: what is late is so by seconds. */
 const MOST_STRETCHES = 8;
 
@@ -50,6 +53,10 @@ export class Subscription implements FeedListener {
   #following: Topic[] = [];
   /** Everything up to this place was read before it went live the first time; -1 before that. */
   #begun = -1;
+  /** Topics that were followed later, and have not been read from their beginning yet. */
+  #late: Topic[] = [];
+  /** Some of what is being read was given, and some not. */
+  #giving = false;
   /** What was read later: parts of the log, the newest last. */
   #alsoRead: Stretch[] | undefined;
 
@@ -85,10 +92,22 @@ export class Subscription implements FeedListener {
     this.#more = true;
     if (!this.#live) return;
     this.#live = false;
-    this.#catchUp().catch((error: unknown) => {
-      this.end();
-      this.sink.broken(error);
-    });
+    void this.#catchUpAgain();
+  }
+
+  /** Where the engine is not there for a while, what is read next waits for it. */
+  async #catchUpAgain(): Promise<void> {
+    while (!this.#ended) {
+      try {
+        return await this.#catchUp();
+      } catch (error) {
+        if (!(error instanceof EngineUnavailable) || this.#giving) {
+          this.end();
+          return this.sink.broken(error);
+        }
+        await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN).unref());
+      }
+    }
   }
 
   end(): void {
@@ -123,13 +142,12 @@ export class Subscription implements FeedListener {
     while (!this.#ended) {
       this.#more = false;
       const { windows } = this.#scope();
-      const added = await this.#follow(windows);
+      await this.#follow(windows);
       // All that is to come has a place behind this one, or has been committed and can be read.
       const last = await this.sources.log.last();
       const after = this.position;
-      // Where a room was entered by way of another process, this may have read further before it heard of that.
-      const late = this.#begun < 0 ? [] : added;
-      if (last > after || late.length > 0) await this.#read(windows, last, late);
+      if (last > after || this.#late.length > 0) await this.#read(windows, last, this.#late);
+      this.#late = [];
       if (this.#begun >= 0) this.#remember({ after, upTo: last });
       if (this.#more) continue;
       if (this.#begun < 0) this.#begun = this.position;
@@ -142,23 +160,23 @@ export class Subscription implements FeedListener {
     this.#alsoRead = [...(this.#alsoRead ?? []), stretch].slice(-MOST_STRETCHES);
   }
 
-  /** Follows the topics of windows that have no end, and no others. @returns those it did not follow before */
-  async #follow(windows: readonly Window[]): Promise<Topic[]> {
+  /** Follows the topics of windows that have no end, and no others. */
+  async #follow(windows: readonly Window[]): Promise<void> {
     const { feeds } = this.sources;
     const open = windows.filter(({ to }) => to === null).map(({ topic }) => topic);
     for (const topic of this.#following) if (!open.includes(topic)) feeds.unsubscribe(topic, this);
     const following = this.#following.filter((topic) => open.includes(topic));
     this.#following = following;
-    const added = open.filter((topic) => !following.includes(topic));
-    for (const topic of added) {
+    for (const topic of open.filter((topic) => !following.includes(topic))) {
       await feeds.subscribe(topic, this);
       if (this.#ended) {
         feeds.unsubscribe(topic, this);
         break;
       }
       following.push(topic);
+      // Where a room was entered by way of another process, this may have read further before it heard of that.
+      if (this.#begun >= 0) this.#late.push(topic);
     }
-    return added;
   }
 
   #scope(): Scope {
@@ -183,6 +201,7 @@ export class Subscription implements FeedListener {
       const source = earliest(sources);
       const entry = source?.shift();
       if (!source || !entry || this.#ended) break;
+      this.#giving = true;
       this.position = larger(this.position, entry.seq);
       this.sink.deliver(new Delivery(entry.seq, entry.body, null, false, this.position));
       const ready = this.sink.ready();
@@ -190,6 +209,7 @@ export class Subscription implements FeedListener {
       if (this.#ended) return;
       if (source.isUsedUp) await source.fill();
     }
+    this.#giving = false;
     this.position = larger(this.position, last);
   }
 }

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import type { Entry, Log, Seq, Topic } from '../../src/engine/engine.js';
+import { EngineUnavailable, type Entry, type Log, type Seq, type Topic } from '../../src/engine/engine.js';
 import { openLmdbEngine } from '../../src/engine/lmdb/index.js';
 import type { ClientIndex } from '../../src/hub/client-index.js';
 import { type Delivery, Feeds } from '../../src/hub/feeds.js';
@@ -19,6 +19,7 @@ async function reader(t: Test, ...windows: Window[]) {
   t.teardown(() => engine.close());
   const { log } = engine;
   let keepBack: (one: Entry) => boolean = () => false;
+  let unavailable = false;
   const tellLate: (() => void)[] = [];
   const between = Object.create(log, {
     follow: {
@@ -31,7 +32,7 @@ async function reader(t: Test, ...windows: Window[]) {
     append: { value: log.append.bind(log) },
     read: { value: log.read.bind(log) },
     bounds: { value: log.bounds.bind(log) },
-    last: { value: log.last.bind(log) },
+    last: { value: () => (unavailable ? Promise.reject(new EngineUnavailable('for a while')) : log.last()) },
   }) as Log;
   const scope = { windows, forgotten: START };
   const got: Delivery[] = [];
@@ -54,6 +55,7 @@ async function reader(t: Test, ...windows: Window[]) {
     scope,
     told,
     keepBack: (which: (one: Entry) => boolean) => (keepBack = which),
+    unavailable: (is: boolean) => (unavailable = is),
     tellLate: () => tellLate.splice(0).forEach((tell) => tell()),
   };
 }
@@ -107,4 +109,24 @@ void t.test('of a room that is heard of late, nothing is missing that was sent s
   t.same(told().at(-1), ['for it', 3]);
   await log.append([entry(B, 'then')]);
   t.same(told().at(-1), ['then', 4]);
+});
+
+void t.test('a room that is entered while the engine is not there is read when it is back', async (t) => {
+  const { log, subscription, scope, told, unavailable } = await reader(t, { topic: A, from: START, to: null });
+  await log.append([entry(A, 'before')]);
+  await subscription.start();
+  unavailable(true);
+  await log.append([entry(B, 'in the room')]);
+  scope.windows = [...scope.windows, { topic: B, from: START, to: null }];
+  subscription.refresh();
+  await log.append([entry(A, 'meanwhile')]);
+  t.same(told(), [['before', 1]]);
+  unavailable(false);
+  await waitFor(async () => told().length === 3);
+  t.same(
+    told().map(([text]) => text),
+    ['before', 'in the room', 'meanwhile'],
+  );
+  await log.append([entry(B, 'after')]);
+  t.same(told().at(-1), ['after', 4]);
 });

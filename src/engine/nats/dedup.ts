@@ -6,6 +6,7 @@ import { type Publisher, Refused } from './publisher.js';
 import { unavailable } from './link.js';
 import type { Reads } from './reads.js';
 import { type Keyed, noteOf } from './record.js';
+import type { StreamState } from './stream-state.js';
 import type { TopicIndex } from './topic-index.js';
 import type { TopicIndexes } from './topic-indexes.js';
 
@@ -13,6 +14,7 @@ export interface DedupParts {
   readonly names: Names;
   readonly publisher: Publisher;
   readonly reads: Reads;
+  readonly state: StreamState;
   readonly indexes: TopicIndexes;
   readonly notes: Notes;
 }
@@ -41,10 +43,11 @@ export class Dedup {
 
   /** Before the entry is published. @throws EngineUnavailable */
   async look(hash: string, topic: Topic): Promise<Look> {
-    const { indexes, names, reads } = this.parts;
+    const { indexes, names, reads, state } = this.parts;
+    const { heard } = state;
     const [index, used] = await Promise.all([indexes.fresh(topic), reads.newest(names.keys, names.dedupSubject(hash))]);
     // Before anything is waited for: what comes behind this place from now on has not been looked at.
-    const since = index.newest;
+    const since = Math.max(index.newest, heard);
     const usedFor = used && (Buffer.from(used.data).toString() as Topic);
     const first =
       (await this.#firstIn(index, hash)) ??

@@ -115,7 +115,7 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     });
     const oldestKey = () => now() - retention.dedupWindow;
     const notes = new Notes(bucket, names, reads, oldestKey);
-    const dedup = new Dedup({ names, publisher, reads, indexes, notes }, oldestKey);
+    const dedup = new Dedup({ names, publisher, reads, state, indexes, notes }, oldestKey);
     const log = new NatsLog(
       { link, names, publisher, reads, state, indexes, feed, floors, notes, dedup },
       { epoch, now, appended: (seconds, entries) => observe?.appended?.(seconds, entries) },

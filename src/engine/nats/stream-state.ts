@@ -9,6 +9,7 @@ const OUT_OF_REACH = 4e9;
 export class StreamState {
   #current: Promise<StreamInfo> | undefined;
   #next: Promise<StreamInfo> | undefined;
+  #heard = 0;
 
   constructor(
     private readonly link: Link,
@@ -26,6 +27,11 @@ export class StreamState {
     return (await this.info()).state.last_seq;
   }
 
+  /** The last place that an answer has told of: what was stored up to it was stored before now. */
+  get heard(): number {
+    return this.#heard;
+  }
+
   async #begin(): Promise<StreamInfo> {
     // One is under way at the most: while it is, all who come gather for the one after it.
     await this.#current?.catch(() => undefined);
@@ -33,6 +39,7 @@ export class StreamState {
     this.#next = undefined;
     const info = await this.link.jsm.streams.info(this.stream);
     assertLed(info);
+    this.#heard = Math.max(this.#heard, info.state.last_seq);
     return info;
   }
 }
