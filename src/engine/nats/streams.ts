@@ -51,10 +51,9 @@ export async function ensureStreams(
   const until = performance.now() + patience;
   for (;;) {
     try {
-      const epoch = await ensureLog(link, names, options);
-      await ensureBucket(link, names, options);
-      await ensureKeys(link, names, options);
-      return epoch;
+      const made = [ensureLog, ensureBucket, ensureKeys].map((ensure) => ensure(link, names, options));
+      const [epoch] = await Promise.all(made);
+      return epoch as string;
     } catch (error) {
       const { code } = error as JetStreamApiError;
       if (error instanceof EngineUnusable) throw error;
