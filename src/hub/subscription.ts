@@ -33,6 +33,9 @@ interface Stretch {
   readonly upTo: Seq;
 }
 
+/** How much that is committed while it reads is kept, so that it need not be read as well. */
+const MOST_WAITING = 256;
+
 /** Between two attempts to read while the engine cannot, in milliseconds. */
 const TRY_AGAIN = 200;
 
@@ -46,8 +49,10 @@ const MOST_STRETCHES = 8;
  */
 export class Subscription implements FeedListener {
   #live = false;
-  /** Something was committed, or there is something else to be read, since this round of reading began. */
+  /** There is something else to be read, or more than is kept was committed, since this round of reading began. */
   #more = false;
+  /** What was committed since then. */
+  #waiting: Delivery[] = [];
   #ended = false;
   /** Few, so they are looked through. */
   #following: Topic[] = [];
@@ -73,17 +78,12 @@ export class Subscription implements FeedListener {
 
   /**
    * Resolves when all that was kept has been given to the sink and the rest comes live.
-   * @throws EngineUnavailable; then the subscription has ended
+   * @throws EngineUnavailable when it is in the midst of what it reads; then the subscription has ended
    */
   async start(): Promise<void> {
     const { forgotten } = this.#scope();
     if (this.position < forgotten) this.sink.gap(this.position, null, null);
-    try {
-      await this.#catchUp();
-    } catch (error) {
-      this.end();
-      throw error;
-    }
+    await this.#untilCaughtUp();
   }
 
   /** What is to be read is another from now on: nothing is given to the sink until that is known to be complete. */
@@ -92,18 +92,18 @@ export class Subscription implements FeedListener {
     this.#more = true;
     if (!this.#live) return;
     this.#live = false;
-    void this.#catchUpAgain();
+    this.#untilCaughtUp().catch((error: unknown) => this.sink.broken(error));
   }
 
-  /** Where the engine is not there for a while, what is read next waits for it. */
-  async #catchUpAgain(): Promise<void> {
+  /** Where the engine is not there for a while, what is to be read waits for it. */
+  async #untilCaughtUp(): Promise<void> {
     while (!this.#ended) {
       try {
         return await this.#catchUp();
       } catch (error) {
         if (!(error instanceof EngineUnavailable) || this.#giving) {
           this.end();
-          return this.sink.broken(error);
+          throw error;
         }
         await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN).unref());
       }
@@ -123,11 +123,15 @@ export class Subscription implements FeedListener {
       if (!this.#hasRead(delivery.seq)) this.sink.deliver(delivery.after(this.position));
       return;
     }
-    if (!this.#live) {
+    if (this.#live) this.#give(delivery);
+    else if (this.#waiting.push(delivery) > MOST_WAITING) {
+      this.#waiting = [];
       this.#more = true;
-      return;
     }
-    if (delivery.seq <= this.position) return;
+  }
+
+  #give(delivery: Delivery): void {
+    if (delivery.seq === null || delivery.seq <= this.position) return;
     this.position = delivery.seq;
     this.sink.deliver(delivery);
   }
@@ -141,6 +145,7 @@ export class Subscription implements FeedListener {
   async #catchUp(): Promise<void> {
     while (!this.#ended) {
       this.#more = false;
+      this.#waiting = [];
       const { windows } = this.#scope();
       await this.#follow(windows);
       // All that is to come has a place behind this one, or has been committed and can be read.
@@ -152,6 +157,10 @@ export class Subscription implements FeedListener {
       if (this.#more) continue;
       if (this.#begun < 0) this.#begun = this.position;
       this.#live = true;
+      // One that was told late came after those behind it.
+      const waiting = this.#waiting.sort((one, other) => (one.seq ?? 0) - (other.seq ?? 0));
+      this.#waiting = [];
+      for (const delivery of waiting) this.#give(delivery);
       return;
     }
   }

@@ -73,7 +73,9 @@ export class EventReader {
   /** Resolves once this holds of what came so far. */
   async until(condition: (reader: this) => boolean): Promise<void> {
     while (!condition(this)) {
-      if (this.ended) throw new Error('the stream ended before the condition held');
+      if (this.ended) {
+        throw new Error(`the stream ended before the condition held; last: ${JSON.stringify(this.events.at(-1))}`);
+      }
       await this.#change();
     }
   }

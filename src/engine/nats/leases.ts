@@ -49,7 +49,7 @@ interface Other {
 /**
  * What each node holds, told by the nodes themselves: kept nowhere, so that nothing is left of a node that is gone. Each has a
  * copy of what the others hold, knows by a count whether it has missed a change, and then asks for all of it. A node that was
- * not heard of for {@link LEASE} is dead; but who hears nobody for want of a connection takes nobody for dead.
+ * not heard of for {@link LEASE} is dead; but who does not hear itself either takes nobody for dead.
  */
 export class NatsLeases implements Leases {
   readonly node = crypto.randomUUID();
@@ -63,6 +63,8 @@ export class NatsLeases implements Leases {
   /** Since when others could have been heard (performance.now). */
   #hearing = Infinity;
   #looked = performance.now();
+  /** When its own beat came back last. */
+  #echoed = -Infinity;
 
   constructor(
     private readonly link: Link,
@@ -153,7 +155,10 @@ export class NatsLeases implements Leases {
 
   #heard(beat: Beat): void {
     const { node, count, changes, bye } = beat;
-    if (node === this.node) return;
+    if (node === this.node) {
+      this.#echoed = performance.now();
+      return;
+    }
     if (bye) return this.#gone(node);
     let other = this.#others.get(node);
     if (!other) {
@@ -249,9 +254,9 @@ export class NatsLeases implements Leases {
   /** Looks who has not been heard of for too long. */
   #look(): void {
     const now = performance.now();
-    // Who stood still itself, or was cut off, has heard nobody: that says nothing of them.
-    if (this.link.trouble !== null || now - this.#looked > LEASE / 2) this.#hearing = now;
-    else this.#hearing = Math.min(this.#hearing, now);
+    // Who stood still itself, or does not even hear itself, has heard nobody: that says nothing of them.
+    const deaf = this.link.trouble !== null || now - this.#echoed > LEASE / 2 || now - this.#looked > LEASE / 2;
+    this.#hearing = deaf ? now : Math.min(this.#hearing, now);
     this.#looked = now;
     for (const [node, { heard }] of this.#others) {
       if (now - Math.max(heard, this.#hearing) > LEASE) this.#gone(node);
