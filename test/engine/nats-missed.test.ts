@@ -1,3 +1,5 @@
+import { DiscardPolicy, jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import t, { type Test } from 'tap';
 import type { Engine, Entry, Relayed, Seq } from '../../src/engine/engine.js';
 import { lastingPort } from '../support/port.js';
@@ -166,6 +168,29 @@ async function tests(): Promise<void> {
       t.same([...read].sort(), [...texts].sort());
     },
   );
+
+  void t.test('what NATS refuses to store is unavailable, and not an error of nobody knows what', async (t) => {
+    const name = placeName();
+    const engine = await natsPlace(nats.url(name), 1).open();
+    t.teardown(() => engine.close());
+    await engine.log.append([entry('room.a', 'x')]);
+    const revision = await engine.directory.put('client/1', 1, null);
+    const nc = await connect({ servers: nats.url() });
+    const jsm = await jetstreamManager(nc);
+    const streams = [`${name}-log`, `KV_${name}-directory`, `${name}-keys`];
+    for (const stream of streams) await jsm.streams.update(stream, { max_bytes: 1, discard: DiscardPolicy.New });
+    await nc.close();
+    const keyed = entry('room.a', 'x', { dedup: { key: 'k', note: 'n' } });
+    const writes: (() => Promise<unknown>)[] = [
+      () => engine.log.append([entry('room.a', 'y')]),
+      () => engine.log.append([keyed]),
+      () => engine.directory.put('client/1', 2, revision),
+      () => engine.directory.allocate('client'),
+    ];
+    for (const write of writes) {
+      await t.rejects(write(), { name: 'EngineUnavailable', message: /NATS does not store it/ });
+    }
+  });
 
   void t.test('what an engine holds is gone when its process is, and not when it alone is cut off', async (t) => {
     const { near, far, proxy } = await two(t);

@@ -73,12 +73,12 @@ class NatsSource implements ArchiveSource {
     const now = this.now();
     const filter = names.subject('>');
     const upTo = (await reads.newest(names.log, filter))?.seq ?? 0;
-    const topics = new Map<Topic, RecentKeys>();
+    const keys = new RecentKeys(0);
     for await (const messages of reads.scan({ stream: names.log, filter, after, upTo, headersOnly: false })) {
       for (const { seq, subject, headers, data } of messages) {
         const topic = names.topicOf(subject);
         const { appendedAt, expiresAt, keyed } = particularsOf(headers);
-        if (topic === VOID || (keyed && isRepeat(topics, topic, seq, keyed))) continue;
+        if (topic === VOID || (keyed && isRepeat(keys, topic, seq, keyed))) continue;
         if (expiresAt !== undefined && expiresAt <= now) continue;
         yield { seq: seq as Seq, topic, body: data, appendedAt, ...(expiresAt === undefined ? {} : { expiresAt }) };
       }
@@ -125,11 +125,10 @@ class NatsSource implements ArchiveSource {
   }
 }
 
-/** Whether it repeats an entry that was read before it. */
-function isRepeat(topics: Map<Topic, RecentKeys>, topic: Topic, seq: number, keyed: Keyed): boolean {
-  let keys = topics.get(topic);
-  if (!keys) topics.set(topic, (keys = new RecentKeys(0)));
-  if (keys.isVoid(keyed)) return true;
-  keys.add(keyed.hash, seq);
+/** Whether it repeats an entry of its topic that was read shortly before it; takes note of it otherwise. */
+function isRepeat(keys: RecentKeys, topic: Topic, seq: number, { hash, since }: Keyed): boolean {
+  const key = `${topic} ${hash}`;
+  if (keys.isVoid({ hash: key, since })) return true;
+  keys.add(key, seq);
   return false;
 }

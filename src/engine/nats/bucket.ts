@@ -25,6 +25,8 @@ interface Change {
   readonly seq: number;
   readonly key: string;
   readonly version: number;
+  /** What only this write has. */
+  readonly write: string;
   readonly removed: boolean;
   readonly data: Uint8Array;
 }
@@ -79,7 +81,7 @@ export class Bucket {
   readonly #removals = new Map<string, Removal>();
   readonly #listeners = new Set<BucketListener>();
   readonly #waiters = new Set<Waiter>();
-  /** Sequences of what came too late to count, until whoever wrote it takes note. */
+  /** Sequences of what was written here and came too late to count, until whoever wrote it takes note. */
   readonly #stale = new Set<number>();
   /** Sequences of superseded versions, to be deleted. */
   readonly #superseded: number[] = [];
@@ -266,13 +268,13 @@ export class Bucket {
     }
   }
 
-  #apply({ seq, key, version, removed, data }: Change): void {
+  #apply({ seq, key, version, write, removed, data }: Change): void {
     this.#position = Math.max(this.#position, seq);
     const before = this.#kept.get(key) ?? this.#removals.get(key);
     const revision = before && ('revision' in before ? before.revision : before.seq);
     if (before && version <= before.version) {
       if (seq !== revision) this.#supersede(seq);
-      if (seq > (revision ?? 0)) this.#stale.add(seq);
+      if (seq > (revision ?? 0) && write.startsWith(this.#writer)) this.#stale.add(seq);
     } else {
       if (revision !== undefined) this.#supersede(revision);
       if (removed) {
@@ -366,8 +368,10 @@ export class Bucket {
 }
 
 function changeOf(seq: number, name: string, removed: boolean, data: Uint8Array): Change {
-  const end = name.lastIndexOf('.', name.lastIndexOf('.') - 1);
-  return { seq, key: name.slice(0, end), version: Number.parseInt(name.slice(end + 1)), removed, data };
+  const parts = name.split('.');
+  const write = parts.pop() ?? '';
+  const version = Number(parts.pop());
+  return { seq, key: parts.join('.'), version, write, removed, data };
 }
 
 function conflict(key: string): Conflict {

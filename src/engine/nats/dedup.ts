@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Appended, NewEntry, Seq, Topic } from '../engine.js';
 import type { Names } from './names.js';
 import type { Notes } from './notes.js';
-import { type Publisher, Refused } from './publisher.js';
-import { unavailable } from './link.js';
+import type { Publisher } from './publisher.js';
 import type { Reads } from './reads.js';
 import { type Keyed, noteOf } from './record.js';
 import type { StreamState } from './stream-state.js';
@@ -58,11 +57,7 @@ export class Dedup {
   /** Says which topic a key is used for; to be awaited before the entry is answered. @throws EngineUnavailable */
   async use(hash: string, topic: Topic): Promise<void> {
     const { names, publisher } = this.parts;
-    try {
-      await publisher.publish(names.dedupSubject(hash), Buffer.from(topic));
-    } catch (error) {
-      throw error instanceof Refused ? unavailable(error) : error;
-    }
+    await publisher.publish(names.dedupSubject(hash), Buffer.from(topic));
   }
 
   /** What became of an entry that is stored at `seq`. @throws EngineUnavailable */

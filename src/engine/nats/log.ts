@@ -13,10 +13,10 @@ import {
 import { type Dedup, hashOf } from './dedup.js';
 import type { Feed } from './feed.js';
 import type { Floors } from './floors.js';
-import { asked, type Link, unavailable } from './link.js';
+import { asked, type Link } from './link.js';
 import type { Names } from './names.js';
 import type { Notes } from './notes.js';
-import { type Publisher, Refused } from './publisher.js';
+import type { Publisher } from './publisher.js';
 import type { Reads } from './reads.js';
 import { encodeHeaders, type Keyed } from './record.js';
 import type { StreamState } from './stream-state.js';
@@ -212,13 +212,9 @@ export class NatsLog implements Log {
 
   async #publish(entry: NewEntry, now: number, keyed?: Keyed): Promise<number> {
     const { names, publisher } = this.parts;
-    try {
-      const seq = await publisher.publish(names.subject(entry.topic), entry.body, encodeHeaders(entry, now, keyed));
-      this.#assertTold(entry.topic, seq);
-      return seq;
-    } catch (error) {
-      throw error instanceof Refused ? unavailable(error) : error;
-    }
+    const seq = await publisher.publish(names.subject(entry.topic), entry.body, encodeHeaders(entry, now, keyed));
+    this.#assertTold(entry.topic, seq);
+    return seq;
   }
 
   /** What is stored is published before it is confirmed, on the same way: if it has not come by now it is lost. */

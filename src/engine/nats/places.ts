@@ -3,7 +3,7 @@ import { EngineUnavailable } from '../engine.js';
 import type { IdleStore } from './idle-store.js';
 import { VOID } from './importing.js';
 import { asked } from './link.js';
-import { headersOf, Refused } from './publisher.js';
+import { headersOf } from './publisher.js';
 import { encodeHeaders } from './record.js';
 
 /** How many are published before their answers are waited for. */
@@ -85,13 +85,8 @@ export class Places {
     body: Uint8Array,
     headers: ReturnType<typeof headersOf>,
   ): Promise<void> {
-    try {
-      const seq = await this.store.publisher.publish(subject, body, headers);
-      if (seq !== place) throw new EngineUnavailable(`NATS has stored at place ${seq} what belongs to ${place}`);
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      throw new EngineUnavailable(`NATS does not store entry ${place}: ${error.message}`, { cause: error });
-    }
+    const seq = await this.store.publisher.publish(subject, body, headers);
+    if (seq !== place) throw new EngineUnavailable(`NATS has stored at place ${seq} what belongs to ${place}`);
   }
 
   async #stored(): Promise<void> {

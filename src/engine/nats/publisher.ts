@@ -2,19 +2,6 @@ import { headers, type Msg, type MsgHdrs, type Subscription } from '@nats-io/tra
 import { EngineUnavailable } from '../engine.js';
 import type { Link } from './link.js';
 
-/** JetStream does not store it. */
-export class Refused extends Error {
-  override readonly name = 'Refused';
-
-  /** @param code of the API of JetStream, such as 10071 where another sequence was expected */
-  constructor(
-    readonly code: number,
-    description: string,
-  ) {
-    super(description);
-  }
-}
-
 interface Waiting {
   readonly subject: string;
   readonly body: Uint8Array;
@@ -57,7 +44,7 @@ export class Publisher {
 
   /**
    * Resolves with its place when it is stored on as many servers as have to have it.
-   * @throws Refused; EngineUnavailable when it is not known what became of it
+   * @throws EngineUnavailable when it is not, or it is not known what became of it
    */
   publish(subject: string, body: Uint8Array, headers?: MsgHdrs): Promise<number> {
     return new Promise((resolve, reject) => {
@@ -134,12 +121,12 @@ export class Publisher {
 
 interface Answer {
   readonly seq?: number;
-  readonly error?: { readonly err_code?: number; readonly code?: number; readonly description?: string };
+  readonly error?: { readonly description?: string };
 }
 
 function settle({ resolve, reject }: Waiting, message: Msg): void {
   const { seq = 0, error } = message.json<Answer>();
-  if (error) reject(new Refused(error.err_code ?? error.code ?? 0, error.description ?? 'no reason given'));
+  if (error) reject(new EngineUnavailable(`NATS does not store it: ${error.description ?? 'no reason given'}`));
   else resolve(seq);
 }
 

@@ -51,9 +51,10 @@ export async function ensureStreams(
   const until = performance.now() + patience;
   for (;;) {
     try {
-      const made = [ensureLog, ensureBucket, ensureKeys].map((ensure) => ensure(link, names, options));
-      const [epoch] = await Promise.all(made);
-      return epoch as string;
+      // First, as it says whether all this is InterChat's.
+      const epoch = await ensureLog(link, names, options);
+      await Promise.all([ensureBucket(link, names, options), ensureKeys(link, names, options)]);
+      return epoch;
     } catch (error) {
       const { code } = error as JetStreamApiError;
       if (error instanceof EngineUnusable) throw error;
