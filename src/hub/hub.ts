@@ -268,6 +268,11 @@ export class Hub {
     welcome: (client: ClientInfo) => Stream,
   ): Promise<void> {
     const { index } = connection;
+    if (connection.gone) return;
+    // Before it is counted as open, and before it is told so: whoever knows of it may send what reaches open streams alone.
+    const subscription = (connection.subscription = new Subscription(this.#sources, index, position));
+    await subscription.follow();
+    if (connection.gone) return;
     const socket = await this.clients.streamOpened(index);
     if (connection.gone) return this.clients.streamClosed(index, socket);
     connection.socket = socket;
@@ -276,10 +281,9 @@ export class Hub {
     const stream = (connection.stream = welcome(client));
     if (this.draining) return stream.close('shutdown');
     if (!this.clients.staysHere(index)) return stream.close('left');
-    connection.subscription = new Subscription(this.#sources, index, stream, position);
     this.#connections.set(index, [...(this.#connections.get(index) ?? []), connection]);
     if (presence) connection.unwatch = this.#presence.watch(stream, index);
-    await connection.subscription.start();
+    await subscription.start(stream);
   }
 
   /** Nobody is at the other end of this link any more. */

@@ -42,10 +42,14 @@ const TRY_AGAIN = 200;
 /** Enough of them: what is late is so by seconds. */
 const MOST_STRETCHES = 8;
 
+/** Shared, as there are many subscriptions and most of what they keep is empty. */
+const NONE: readonly never[] = [];
+
 /**
  * One reader of what a client may read, from a place in the log on: first what is kept behind that place, all topics in the
  * one order of the log, as fast as the sink takes it; then what is committed from moment to moment. It follows before it
- * reads, so nothing falls between the two, and tells the overlap by the place it has reached.
+ * reads, so nothing falls between the two, and tells the overlap by the place it has reached. What is relayed past the log can
+ * be read nowhere: so it follows before anybody is told that there is a reader.
  */
 export class Subscription implements FeedListener {
   #live = false;
@@ -54,12 +58,19 @@ export class Subscription implements FeedListener {
   /** What was committed since then. */
   #waiting: Delivery[] = [];
   #ended = false;
+  #sink: Sink | undefined;
+  /** What was relayed before there was a sink. */
+  #early: readonly Delivery[] = NONE;
   /** Few, so they are looked through. */
-  #following: Topic[] = [];
+  #following: readonly Topic[] = NONE;
+  /** Of those, the ones that have only just been asked for. */
+  #joining: readonly Promise<void>[] = NONE;
+  /** It has begun to read: a topic that is followed from now on has a past that this may have passed by. */
+  #reading = false;
   /** Everything up to this place was read before it went live the first time; -1 before that. */
   #begun = -1;
   /** Topics that were followed later, and have not been read from their beginning yet. */
-  #late: Topic[] = [];
+  #late: readonly Topic[] = NONE;
   /** Some of what is being read was given, and some not. */
   #giving = false;
   /** What was read later: parts of the log, the newest last. */
@@ -72,34 +83,49 @@ export class Subscription implements FeedListener {
   constructor(
     private readonly sources: Sources,
     private readonly index: ClientIndex,
-    private readonly sink: Sink,
     private position: Seq,
   ) {}
+
+  /**
+   * Resolves when nothing that is committed or relayed from then on is missed: from then on others may know of the reader.
+   * @throws EngineUnavailable
+   */
+  async follow(): Promise<void> {
+    await this.#follow(this.#scope().windows);
+  }
 
   /**
    * Resolves when all that was kept has been given to the sink and the rest comes live.
    * @throws EngineUnavailable when it is in the midst of what it reads; then the subscription has ended
    */
-  async start(): Promise<void> {
+  async start(sink: Sink): Promise<void> {
+    this.#sink = sink;
     const { forgotten } = this.#scope();
-    if (this.position < forgotten) this.sink.gap(this.position, null, null);
-    await this.#untilCaughtUp();
+    if (this.position < forgotten) sink.gap(this.position, null, null);
+    for (const delivery of this.#early) sink.deliver(delivery);
+    this.#early = NONE;
+    await this.#untilCaughtUp(sink);
   }
 
   /** What is to be read is another from now on: nothing is given to the sink until that is known to be complete. */
   refresh(): void {
-    if (this.#ended) return;
+    const sink = this.#sink;
+    if (this.#ended || !sink) return;
     this.#more = true;
-    if (!this.#live) return;
+    if (!this.#live) {
+      // At once, as what is relayed now cannot be read afterwards. Where that fails it is tried again before it reads on.
+      this.#follow(this.#scope().windows).catch(() => undefined);
+      return;
+    }
     this.#live = false;
-    this.#untilCaughtUp().catch((error: unknown) => this.sink.broken(error));
+    this.#untilCaughtUp(sink).catch((error: unknown) => sink.broken(error));
   }
 
   /** Where the engine is not there for a while, what is to be read waits for it. */
-  async #untilCaughtUp(): Promise<void> {
+  async #untilCaughtUp(sink: Sink): Promise<void> {
     while (!this.#ended) {
       try {
-        return await this.#catchUp();
+        return await this.#catchUp(sink);
       } catch (error) {
         if (!(error instanceof EngineUnavailable) || this.#giving) {
           this.end();
@@ -113,27 +139,33 @@ export class Subscription implements FeedListener {
   end(): void {
     this.#ended = true;
     for (const topic of this.#following) this.sources.feeds.unsubscribe(topic, this);
-    this.#following = [];
+    this.#following = NONE;
   }
 
   take(delivery: Delivery): void {
     if (this.#ended) return;
-    if (delivery.seq === null) return this.sink.deliver(delivery);
-    if (delivery.late && delivery.seq <= this.position) {
-      if (!this.#hasRead(delivery.seq)) this.sink.deliver(delivery.after(this.position));
+    const sink = this.#sink;
+    if (!sink) {
+      // What is committed will be read.
+      if (delivery.seq === null && this.#early.length < MOST_WAITING) this.#early = [...this.#early, delivery];
       return;
     }
-    if (this.#live) this.#give(delivery);
+    if (delivery.seq === null) return sink.deliver(delivery);
+    if (delivery.late && delivery.seq <= this.position) {
+      if (!this.#hasRead(delivery.seq)) sink.deliver(delivery.after(this.position));
+      return;
+    }
+    if (this.#live) this.#give(sink, delivery);
     else if (this.#waiting.push(delivery) > MOST_WAITING) {
       this.#waiting = [];
       this.#more = true;
     }
   }
 
-  #give(delivery: Delivery): void {
+  #give(sink: Sink, delivery: Delivery): void {
     if (delivery.seq === null || delivery.seq <= this.position) return;
     this.position = delivery.seq;
-    this.sink.deliver(delivery);
+    sink.deliver(delivery);
   }
 
   /** Whether what is at this place was read, if there was something to be read. */
@@ -142,17 +174,19 @@ export class Subscription implements FeedListener {
     return this.#alsoRead?.some(({ after, upTo }) => seq > after && seq <= upTo) ?? false;
   }
 
-  async #catchUp(): Promise<void> {
+  async #catchUp(sink: Sink): Promise<void> {
     while (!this.#ended) {
       this.#more = false;
       this.#waiting = [];
       const { windows } = this.#scope();
       await this.#follow(windows);
+      this.#reading = true;
+      const late = this.#late;
       // All that is to come has a place behind this one, or has been committed and can be read.
       const last = await this.sources.log.last();
       const after = this.position;
-      if (last > after || this.#late.length > 0) await this.#read(windows, last, this.#late);
-      this.#late = [];
+      if (last > after || late.length > 0) await this.#read(sink, windows, last, late);
+      if (late.length > 0) this.#late = this.#late.slice(late.length);
       if (this.#begun >= 0) this.#remember({ after, upTo: last });
       if (this.#more) continue;
       if (this.#begun < 0) this.#begun = this.position;
@@ -160,7 +194,7 @@ export class Subscription implements FeedListener {
       // One that was told late came after those behind it.
       const waiting = this.#waiting.sort((one, other) => (one.seq ?? 0) - (other.seq ?? 0));
       this.#waiting = [];
-      for (const delivery of waiting) this.#give(delivery);
+      for (const delivery of waiting) this.#give(sink, delivery);
       return;
     }
   }
@@ -169,23 +203,35 @@ export class Subscription implements FeedListener {
     this.#alsoRead = [...(this.#alsoRead ?? []), stretch].slice(-MOST_STRETCHES);
   }
 
-  /** Follows the topics of windows that have no end, and no others. */
+  /**
+   * Follows the topics of windows that have no end, and no others. All of them are asked for before this gives back; it resolves
+   * when nothing of them is missed any more.
+   */
   async #follow(windows: readonly Window[]): Promise<void> {
-    const { feeds } = this.sources;
+    const before = this.#following;
     const open = windows.filter(({ to }) => to === null).map(({ topic }) => topic);
-    for (const topic of this.#following) if (!open.includes(topic)) feeds.unsubscribe(topic, this);
-    const following = this.#following.filter((topic) => open.includes(topic));
-    this.#following = following;
-    for (const topic of open.filter((topic) => !following.includes(topic))) {
-      await feeds.subscribe(topic, this);
-      if (this.#ended) {
-        feeds.unsubscribe(topic, this);
-        break;
-      }
-      following.push(topic);
-      // Where a room was entered by way of another process, this may have read further before it heard of that.
-      if (this.#begun >= 0) this.#late.push(topic);
+    this.#following = open;
+    for (const topic of before) if (!open.includes(topic)) this.sources.feeds.unsubscribe(topic, this);
+    for (const topic of open) {
+      if (before.includes(topic)) continue;
+      const joining = this.#join(topic).finally(() => {
+        const others = this.#joining.filter((other) => other !== joining);
+        this.#joining = others.length > 0 ? others : NONE;
+      });
+      this.#joining = [...this.#joining, joining];
     }
+    await Promise.all(this.#joining);
+  }
+
+  async #join(topic: Topic): Promise<void> {
+    try {
+      await this.sources.feeds.subscribe(topic, this);
+    } catch (error) {
+      this.#following = this.#following.filter((other) => other !== topic);
+      throw error;
+    }
+    // Where a room was entered by way of another process, this may have read further before it heard of that.
+    if (this.#reading) this.#late = [...this.#late, topic];
   }
 
   #scope(): Scope {
@@ -193,7 +239,7 @@ export class Subscription implements FeedListener {
   }
 
   /** Gives the sink everything up to `last`, in order; of the topics in `late` also what it has passed by already. */
-  async #read(windows: readonly Window[], last: Seq, late: readonly Topic[]): Promise<void> {
+  async #read(sink: Sink, windows: readonly Window[], last: Seq, late: readonly Topic[]): Promise<void> {
     const { position } = this;
     const parts = windows
       .map(({ topic, from, to }) => ({
@@ -203,7 +249,7 @@ export class Subscription implements FeedListener {
       }))
       .filter(({ after, to }) => after < to);
     const limit = Math.max(LEAST_PAGE, Math.ceil(PAGE / parts.length));
-    const told = (part: Part, oldest: Seq | null) => this.sink.gap(part.after, oldest, addressOf(part.topic));
+    const told = (part: Part, oldest: Seq | null) => sink.gap(part.after, oldest, addressOf(part.topic));
     const sources = parts.map((part) => new Source(this.sources.log, part, limit, told));
     for (const source of sources) await source.fill();
     for (;;) {
@@ -212,8 +258,8 @@ export class Subscription implements FeedListener {
       if (!source || !entry || this.#ended) break;
       this.#giving = true;
       this.position = larger(this.position, entry.seq);
-      this.sink.deliver(new Delivery(entry.seq, entry.body, null, false, this.position));
-      const ready = this.sink.ready();
+      sink.deliver(new Delivery(entry.seq, entry.body, null, false, this.position));
+      const ready = sink.ready();
       if (ready) await ready;
       if (this.#ended) return;
       if (source.isUsedUp) await source.fill();

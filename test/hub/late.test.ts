@@ -39,19 +39,23 @@ async function reader(t: Test, ...windows: Window[]) {
   const subscription = new Subscription(
     { log: between, feeds: new Feeds(between), scopes: { scopeOf: () => scope } },
     1 as ClientIndex,
-    {
+    START,
+  );
+  t.teardown(() => subscription.end());
+  const start = async () => {
+    await subscription.follow();
+    await subscription.start({
       deliver: (one) => got.push(one),
       gap: () => undefined,
       ready: () => undefined,
       broken: (error) => t.error(error),
-    },
-    START,
-  );
-  t.teardown(() => subscription.end());
+    });
+  };
   const told = () => got.map(({ seq, position, body }) => [textsOf([{ seq, topic: A, body }])[0], position]);
   return {
     log,
     subscription,
+    start,
     scope,
     told,
     keepBack: (which: (one: Entry) => boolean) => (keepBack = which),
@@ -62,9 +66,9 @@ async function reader(t: Test, ...windows: Window[]) {
 
 void t.test('what is told late is given with the place that was reached, so that no cursor goes back', async (t) => {
   const windows = [A, B].map((of) => ({ topic: of, from: START, to: null }));
-  const { log, subscription, told, keepBack, tellLate } = await reader(t, ...windows);
+  const { log, start, told, keepBack, tellLate } = await reader(t, ...windows);
   await log.append([entry(A, 'before')]);
-  await subscription.start();
+  await start();
   keepBack((one) => one.topic === B);
   await log.append([entry(B, 'late')]);
   await log.append([entry(A, 'in time')]);
@@ -80,9 +84,9 @@ void t.test('what is told late is given with the place that was reached, so that
 
 void t.test('what is told late and was read is not given twice', async (t) => {
   const windows = [A, B].map((of) => ({ topic: of, from: START, to: null }));
-  const { log, subscription, told, keepBack, tellLate } = await reader(t, ...windows);
+  const { log, subscription, start, told, keepBack, tellLate } = await reader(t, ...windows);
   keepBack((one) => one.topic === B);
-  await subscription.start();
+  await start();
   await log.append([entry(B, 'late')]);
   // It is read on the occasion, and only then told.
   subscription.refresh();
@@ -96,8 +100,8 @@ void t.test('what is told late and was read is not given twice', async (t) => {
 });
 
 void t.test('of a room that is heard of late, nothing is missing that was sent since it was entered', async (t) => {
-  const { log, subscription, scope, told } = await reader(t, { topic: A, from: START, to: null });
-  await subscription.start();
+  const { log, subscription, start, scope, told } = await reader(t, { topic: A, from: START, to: null });
+  await start();
   await log.append([entry(B, 'not for it')]);
   const entered = await log.last();
   await log.append([entry(B, 'for it')]);
@@ -112,9 +116,9 @@ void t.test('of a room that is heard of late, nothing is missing that was sent s
 });
 
 void t.test('a room that is entered while the engine is not there is read when it is back', async (t) => {
-  const { log, subscription, scope, told, unavailable } = await reader(t, { topic: A, from: START, to: null });
+  const { log, subscription, start, scope, told, unavailable } = await reader(t, { topic: A, from: START, to: null });
   await log.append([entry(A, 'before')]);
-  await subscription.start();
+  await start();
   unavailable(true);
   await log.append([entry(B, 'in the room')]);
   scope.windows = [...scope.windows, { topic: B, from: START, to: null }];
