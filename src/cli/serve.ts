@@ -29,8 +29,10 @@ export async function serve(args: string[]): Promise<number> {
     if (message === undefined) throw error;
     return refuse(message, 1);
   }
+  // Before it says that it listens: whoever reads that may stop it at once.
+  const stopped = signalled();
   process.stdout.write(`Server started listening on port ${server.port}\n`);
-  await signalled();
+  await stopped;
   await server.stop();
   return 0;
 }
