@@ -4,7 +4,7 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['dist/', 'bench/build/', 'node_modules/', '.tap/'] },
+  { ignores: ['dist/', 'bench/build/', 'test/build/', 'node_modules/', '.tap/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

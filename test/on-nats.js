@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath, URL } from 'node:url';
 
 /**
- * Runs tests that talk to a server with NATS as its engine: starts a real nats-server, then tap with the arguments given.
+ * Runs tests that talk to a server with NATS as its engine: starts a real nats-server, then ./run.js with the arguments given.
  * `npm run test:nats` says which tests those are.
  */
 const folder = await mkdtemp(join(tmpdir(), 'interchat-nats-'));
@@ -25,11 +26,12 @@ nats.once('error', () => {
 });
 try {
   await isOpen();
-  const tap = spawn('tap', process.argv.slice(2), {
+  const run = fileURLToPath(new URL('run.js', import.meta.url));
+  const tests = spawn(process.execPath, [run, ...process.argv.slice(2)], {
     stdio: 'inherit',
     env: { ...process.env, TEST_NATS: `nats://127.0.0.1:${port}` },
   });
-  const [code] = await once(tap, 'exit');
+  const [code] = await once(tests, 'exit');
   process.exitCode = code ?? 1;
 } finally {
   nats.kill('SIGKILL');

@@ -25,7 +25,7 @@ async function isRefused(t: Test, folder: string, message: RegExp): Promise<void
 }
 
 const OWNER = `
-import { openLmdbEngine } from ${JSON.stringify(fileURLToPath(new URL('../../src/engine/lmdb/index.ts', import.meta.url)))};
+import { openLmdbEngine } from ${JSON.stringify(fileURLToPath(new URL('../../dist/engine/lmdb/index.js', import.meta.url)))};
 await openLmdbEngine({ folder: process.argv[1], retention: ${JSON.stringify(RETENTION)} });
 console.log('open');
 setInterval(() => undefined, 1000);
@@ -33,8 +33,7 @@ setInterval(() => undefined, 1000);
 
 void t.test('a folder that another process uses is refused until that ends, however it does', async (t) => {
   const folder = await temporaryFolder(t);
-  // With what this process was started, which lets it load TypeScript.
-  const child = spawn(process.execPath, [...process.execArgv, '--input-type=module', '-e', OWNER, folder], {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', OWNER, folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.teardown(() => child.kill('SIGKILL'));
