@@ -7,7 +7,7 @@ export default defineConfig(
   { ignores: ['dist/', 'bench/build/', 'test/build/', 'node_modules/', '.tap/'] },
   js.configs.recommended,
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [tseslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { projectService: true } },
     rules: {
@@ -37,13 +37,14 @@ export default defineConfig(
   ),
   restrict('src/http', ['cli', 'sdk', 'engine/lmdb', 'engine/nats', 'engine/file'], 'http knows hub and stream'),
   restrict('src/sdk', ['hub', 'http', 'stream', 'cli', 'engine'], 'the SDK knows nothing of the server'),
+  restrict('src/web', ['hub', 'http', 'stream', 'cli', 'engine'], 'the page knows nothing of the server'),
   prettier,
 );
 
 /** Forbids files under `folder` to import from the rooms named. */
 function restrict(folder, rooms, message) {
   return {
-    files: [`${folder}/**/*.ts`],
+    files: [`${folder}/**/*.{ts,tsx}`],
     rules: {
       'no-restricted-imports': [
         'error',

@@ -16,6 +16,7 @@ import { registerTimeouts } from './timeouts.js';
 import { registerDocs, registerOpenApi } from './documentation.js';
 import { collectMethods, completeMethods, methodNotAllowed } from './methods.js';
 import type { Metrics } from './metrics.js';
+import { registerPage } from './page.js';
 import { HttpProblem, notFound, pathOf, sendProblem, toHttpProblem } from './problem.js';
 import { addRoutes } from './routes/index.js';
 import { registerSecurityHeaders } from './security-headers.js';
@@ -84,6 +85,7 @@ export async function buildApp({ hub, settings, metrics, underWay, logger }: App
   const methods = collectMethods(app);
   addRoutes(app, context);
   await registerDocs(app);
+  await registerPage(app);
   completeMethods(app, methods);
   return app;
 }

@@ -122,9 +122,6 @@ export async function registerDocs(app: App): Promise<void> {
     reply.type('application/json').send(JSON.stringify(document())),
   );
 
-  // Whoever opens the server in a browser sees what can be done with it.
-  app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs/'));
-
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: DOCS_POLICY,

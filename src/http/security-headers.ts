@@ -28,7 +28,7 @@ export function registerSecurityHeaders(
     },
     // For whoever ends TLS in front of it to say: here nobody knows whether there is any.
     strictTransportSecurity: false,
-    // What is left in place for browsers of old, or says something of documents alone: nothing here is a page but the docs.
+    // What is left in place for browsers of old, or says something of documents alone, of which there are two: the page and the docs.
     originAgentCluster: false,
     xDnsPrefetchControl: false,
     xDownloadOptions: false,

@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http';
 import { type InputError, ProblemError } from './errors.js';
 
 /** The headers that matter here; a header that comes several times is an array to undici. */
@@ -10,11 +9,17 @@ export interface RefusalHeaders {
 /**
  * Makes an error of a 4xx or 5xx answer. One that is not `application/problem+json` comes from something in between, such
  * as a proxy, and its body is for browsers: it is not looked at.
+ * @param reason what the status means in a word or two, such as `Bad Gateway`, where that is known
  */
-export function problemOf(status: number, { contentType, retryAfter }: RefusalHeaders, body: string): ProblemError {
+export function problemOf(
+  status: number,
+  reason: string | undefined,
+  { contentType, retryAfter }: RefusalHeaders,
+  body: string,
+): ProblemError {
   const wait = parseRetryAfter(retryAfter, Date.now());
   const known = mediaType(contentType) === 'application/problem+json' ? parse(body) : undefined;
-  const title = stringOr(known?.title, STATUS_CODES[status] ?? 'Refused');
+  const title = stringOr(known?.title, reason || 'Refused');
   return new ProblemError({
     status,
     code: stringOr(known?.code, `http-${status}`),

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import { Agent, type Dispatcher, request } from 'undici';
 import { askedFor, backoff, isPassing, isRefusedForNow, sleep } from './backoff.js';
 import { InterChatError, UnexpectedAnswer, Unreachable } from './errors.js';
@@ -175,7 +176,12 @@ export class Transport {
       return new UnexpectedAnswer(`${this.base.href} answers with ${response.statusCode}; give the URL it stands for.`);
     }
     const headers = { contentType: header(response, 'content-type'), retryAfter: header(response, 'retry-after') };
-    return problemOf(response.statusCode, headers, await readText(response, LARGEST_REFUSAL));
+    return problemOf(
+      response.statusCode,
+      STATUS_CODES[response.statusCode],
+      headers,
+      await readText(response, LARGEST_REFUSAL),
+    );
   }
 }
 

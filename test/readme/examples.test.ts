@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
-import { chromium } from 'playwright-core';
 import t, { type Test } from 'tap';
+import { noBrowser, startBrowser } from '../support/browser.js';
 import { startServer } from '../support/server.js';
 
 const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
@@ -26,10 +25,7 @@ void t.test('agents talking to each other with curl', async (t) => {
   t.match(stdout, /The answer is 42\.\n/);
 });
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-const skip = CHROMIUM === undefined && 'there is no Chromium: install the Debian package chromium';
-
-void t.test('a chat in a browser in 20 lines', { skip }, async (t) => {
+void t.test('a chat in a browser in 20 lines', { skip: noBrowser }, async (t) => {
   const html = codeBehind('A chat in a browser in 20 lines', 'html');
   t.ok(html.trimEnd().split('\n').length <= 20, 'it is no longer than it says');
 
@@ -43,8 +39,7 @@ void t.test('a chat in a browser in 20 lines', { skip }, async (t) => {
   const { port } = await startServer(t, { corsOrigins: [origin] });
   server = `http://localhost:${port}`;
 
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
-  t.teardown(() => browser.close());
+  const browser = await startBrowser(t);
   const open = async (name: string) => {
     const page = await browser.newPage();
     const welcomed = page.waitForResponse((response) => response.url().includes('/events'));

@@ -12,7 +12,7 @@ void t.test('problem details become an error with all they say', async (t) => {
     code: 'invalid-request',
     errors: [{ path: 'text', message: 'is missing' }, 'nonsense'],
   };
-  t.match(problemOf(400, JSON_TYPE, JSON.stringify(body)), {
+  t.match(problemOf(400, 'Bad Request', JSON_TYPE, JSON.stringify(body)), {
     name: 'ProblemError',
     message: 'Put it right.',
     status: 400,
@@ -26,14 +26,14 @@ void t.test('problem details become an error with all they say', async (t) => {
 
 void t.test('an answer from something in between is an error too', async (t) => {
   const html = { contentType: 'text/html', retryAfter: '2' };
-  t.match(problemOf(502, html, '<h1>Bad Gateway</h1>'), {
+  t.match(problemOf(502, 'Bad Gateway', html, '<h1>Bad Gateway</h1>'), {
     status: 502,
     code: 'http-502',
     title: 'Bad Gateway',
     retryAfter: 2000,
   });
   for (const body of ['', '{', 'null', '[]', '{"code":7,"title":null}']) {
-    t.match(problemOf(500, JSON_TYPE, body), { status: 500, code: 'http-500', errors: [] }, body);
+    t.match(problemOf(500, undefined, JSON_TYPE, body), { status: 500, code: 'http-500', errors: [] }, body);
   }
 });
 

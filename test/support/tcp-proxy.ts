@@ -37,6 +37,11 @@ export class TcpProxy {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Lets nothing through any more on the connections there are, and tells neither side. */
+  stall(): void {
+    for (const socket of this.#sockets) socket.unpipe().pause();
+  }
+
   heal(): void {
     this.#cut = false;
   }

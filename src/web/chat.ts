@@ -1,0 +1,587 @@
+import { batch, computed, effect, signal, untracked } from '@preact/signals';
+import { ProblemError } from '../sdk/errors.js';
+import type { ServerSentEvent } from '../sdk/event-parser.js';
+import type { ClientInfo, Gap, Message, MessagePage, Presence, ReadState, Sent, Welcome } from '../sdk/resources.js';
+import { Announcer } from './announcer.js';
+import { Api, type Call, explain } from './api.js';
+import { Conversation } from './conversation.js';
+import {
+  clientOf,
+  type ConversationKey,
+  destinationOf,
+  isDirect,
+  keyOf,
+  parseKey,
+  roomOf,
+} from './conversation-key.js';
+import { Link, type LinkState } from './link.js';
+import { Mailbox } from './mailbox.js';
+import { Notifications } from './notifications.js';
+import { Outbox } from './outbox.js';
+import { People } from './people.js';
+import { RawEvents } from './raw-events.js';
+import { ReadMarker } from './read-marker.js';
+import { Rooms } from './rooms.js';
+import { Session } from './session.js';
+import { SharedLink } from './shared-link.js';
+import { nameOf, summary } from './wording.js';
+
+/** What is loaded of a history at a time. */
+const PAGE = 100;
+/** Above every id there is: the newest page is the one before it. */
+const END = 999_999_999_999_999;
+/** As many of one's own messages to single clients are remembered. */
+const SENT_KEPT = 300;
+
+/** Something to be told to whoever looks at the page. */
+export interface Notice {
+  readonly number: number;
+  readonly text: string;
+}
+
+/** Everything the page knows and does. What it shows are the signals in here. */
+export class Chat {
+  readonly session = new Session();
+  readonly api: Api;
+  readonly people: People;
+  readonly rooms: Rooms;
+  readonly outbox: Outbox;
+  readonly raw = new RawEvents();
+  readonly notifications = new Notifications();
+  readonly announcer = new Announcer();
+
+  /** This client; undefined until the first welcome. */
+  readonly me = signal<ClientInfo | undefined>(undefined);
+  readonly conversations = signal<ReadonlyMap<ConversationKey, Conversation>>(new Map());
+  /** Which of them is looked at. */
+  readonly active = signal<ConversationKey | undefined>(parseKey(location.hash));
+  readonly notices = signal<readonly Notice[]>([]);
+  readonly unread = computed(() => {
+    let sum = 0;
+    for (const conversation of this.conversations.value.values()) sum += conversation.unread.value;
+    return sum;
+  });
+  /** How the stream is, whichever tab of this client holds it. */
+  readonly link = computed<LinkState>(() => this.#shared.othersState.value ?? this.#link.state.value);
+
+  readonly #link: Link;
+  readonly #shared: SharedLink;
+  readonly #mailbox: Mailbox;
+  readonly #marker: ReadMarker;
+  /** The server's time at the last welcome: what was sent before is caught up with, and no news. */
+  #welcomedAt = '';
+  /** Up to which place the whole mailbox was read. */
+  #mailboxRead = 0;
+  #noticeNumber = 0;
+  #atEnd = true;
+
+  constructor(base: URL) {
+    this.api = new Api(base, () => this.session.get('token'));
+    this.people = new People(this.api);
+    this.rooms = new Rooms(this.api);
+    this.outbox = new Outbox(this.api, this.session, {
+      conversation: (key) => this.conversation(key),
+      me: () => this.me.value?.index,
+      sent: (message) => {
+        this.#shared.passSent(message);
+        this.#sent(message);
+      },
+    });
+    this.#mailbox = new Mailbox(this.api, () => this.session.get('index'));
+    this.#marker = new ReadMarker(this.api, this.session, this);
+    this.#link = new Link(this.api, {
+      identity: () => ({
+        token: this.session.get('token'),
+        cursor: this.session.get('cursor'),
+        name: this.session.get('name'),
+        rooms: this.session.get('rooms') ?? [],
+      }),
+      identityLost: () => this.#forget(),
+      events: (events, raw) => {
+        this.#events(events, raw);
+        this.#shared.pass(raw);
+      },
+    });
+    this.#shared = new SharedLink(this.#link.state, {
+      lead: () => this.#link.open(),
+      events: (events, raw) => this.#events(events, raw),
+      sent: (message) => this.#sent(message),
+      retry: () => this.#link.retry(),
+    });
+    for (const [key, text] of Object.entries(this.session.get('drafts') ?? {})) {
+      this.conversation(key as ConversationKey).draft.value = text ?? '';
+    }
+    this.#restoreSent();
+  }
+
+  start(): void {
+    const index = this.session.get('index');
+    if (this.session.get('token') === undefined || index === undefined) this.#link.open();
+    else this.#shared.join(index, false);
+
+    // A tab that does not hold the stream is not welcomed: it finds out by itself.
+    effect(() => {
+      const isLive = this.#shared.othersState.value?.kind === 'live';
+      untracked(() => {
+        if (isLive && this.me.value === undefined) void this.#beWelcomed();
+      });
+    });
+    let before: LinkState['kind'] = 'connecting';
+    effect(() => {
+      const { kind } = this.link.value;
+      if (kind === 'live' && before === 'waiting') this.announcer.say('Connected again.');
+      if (kind === 'waiting' && before === 'live') this.announcer.say('Connection lost. Trying again.');
+      if (kind !== 'connecting') before = kind;
+    });
+    effect(() => {
+      const unread = this.unread.value;
+      document.title = unread === 0 ? 'InterChat' : `(${unread > 999 ? '999+' : unread}) InterChat`;
+    });
+    addEventListener('hashchange', () => this.#activate(parseKey(location.hash)));
+    document.addEventListener('visibilitychange', () => {
+      if (document.visibilityState === 'visible') this.#look(true);
+    });
+    if (this.active.value) this.#activate(this.active.value);
+  }
+
+  /** The conversation of this key; there from the first time that somebody speaks of it. */
+  conversation(key: ConversationKey): Conversation {
+    const there = this.conversations.peek().get(key);
+    if (there) return there;
+    const conversation = new Conversation(key);
+    if (isDirect(key)) {
+      conversation.readUpTo(this.#mailboxRead);
+      conversation.readUpTo(Number(this.session.get('marks')?.[key] ?? 0));
+    }
+    this.conversations.value = new Map(this.conversations.peek()).set(key, conversation);
+    return conversation;
+  }
+
+  isMine(index: number): boolean {
+    return index === this.session.get('index') || (this.session.get('former') ?? []).includes(index);
+  }
+
+  isIn(room: string): boolean {
+    return this.me.value?.rooms.includes(room) ?? false;
+  }
+
+  /** Shows a conversation, or the list of them. The address of the page says which: back and forward work. */
+  show(key: ConversationKey | undefined): void {
+    if (key === this.active.value) return;
+    location.hash = key ?? '';
+  }
+
+  /** Whether one sees the newest message of the conversation that is shown. */
+  set atEnd(atEnd: boolean) {
+    this.#atEnd = atEnd;
+    if (atEnd) this.#look(false);
+  }
+
+  send(to: ConversationKey, text: string): void {
+    const conversation = this.conversation(to);
+    conversation.divider.value = undefined;
+    this.setDraft(to, '');
+    this.outbox.send(to, text);
+  }
+
+  setDraft(key: ConversationKey, text: string): void {
+    this.conversation(key).draft.value = text;
+    const drafts = { ...this.session.get('drafts') };
+    if (text === '') delete drafts[key];
+    else drafts[key] = text;
+    this.session.set('drafts', drafts);
+  }
+
+  /** @throws what the server says against it */
+  async rename(name: string): Promise<void> {
+    const me = this.me.value;
+    if (!me) return;
+    const path = `clients/${me.index}`;
+    const renamed = await this.api.call<ClientInfo>({
+      what: 'Change my name',
+      method: 'PATCH',
+      path,
+      json: { name },
+      asMe: true,
+    });
+    this.#itsMe(renamed);
+    this.announcer.say(`Your name is now ${name}.`);
+  }
+
+  /** Enters a room, which is made if it is not there. @throws what the server says against it */
+  async enter(room: string): Promise<void> {
+    const me = this.me.value;
+    if (!me) return;
+    await this.api.call(this.membership(room, true));
+    this.#itsMe({ ...me, ...this.me.value, rooms: [...new Set([...(this.me.value?.rooms ?? []), room])].sort() });
+    this.rooms.changed();
+    const key = `room/${room}` as const;
+    const conversation = this.conversation(key);
+    // What was said up to now was read, or is not for whoever was not there.
+    if (conversation.older.value !== 'unknown') await this.#loadSince(conversation);
+    if (this.active.value === key) this.#look(false);
+    else this.show(key);
+    this.announcer.say(`You are in the room ${room}.`);
+  }
+
+  /** @throws what the server says against it */
+  async exit(room: string): Promise<void> {
+    const me = this.me.value;
+    if (!me) return;
+    await this.api.call(this.membership(room, false));
+    this.#itsMe({ ...me, ...this.me.value, rooms: (this.me.value?.rooms ?? []).filter((one) => one !== room) });
+    this.rooms.changed();
+    this.announcer.say(`You have left the room ${room}.`);
+  }
+
+  /** The request that entering or leaving a room is. */
+  membership(room: string, enter: boolean): Call {
+    const path = `rooms/${room}/members/${this.me.value?.index ?? 0}`;
+    return {
+      what: enter ? `Enter the room ${room}` : `Leave the room ${room}`,
+      method: enter ? 'PUT' : 'DELETE',
+      path,
+      asMe: true,
+    };
+  }
+
+  /** Loads what was said before what is there. */
+  async loadOlder(conversation: Conversation): Promise<void> {
+    const { older } = conversation;
+    if (older.value === 'loading' || older.value === 'none' || older.value === 'lost') return;
+    const first = older.value === 'unknown';
+    older.value = 'loading';
+    try {
+      if (isDirect(conversation.key)) {
+        const before = conversation.entries.value.length;
+        do this.#add(await this.#mailbox.older(PAGE), false);
+        while (!first && !this.#mailbox.ended && conversation.entries.value.length === before);
+        older.value = this.#mailbox.ended ? (this.#mailbox.lost ? 'lost' : 'none') : 'more';
+      } else {
+        older.value = await this.#loadPage(conversation);
+      }
+    } catch (error) {
+      older.value = 'failed';
+      if (!(error instanceof ProblemError)) return;
+      this.notice(`Older messages cannot be loaded: ${explain(error)}`);
+    }
+  }
+
+  retryLink(): void {
+    this.#shared.retry();
+  }
+
+  /** Comes back after one has left. */
+  startAnew(): void {
+    this.#forget();
+    this.#link.open();
+  }
+
+  notice(text: string): void {
+    const notice = { number: this.#noticeNumber++, text };
+    this.notices.value = [...this.notices.value.filter((one) => one.text !== text), notice].slice(-3);
+  }
+
+  dismiss(notice: Notice): void {
+    this.notices.value = this.notices.value.filter((one) => one !== notice);
+  }
+
+  #activate(key: ConversationKey | undefined): void {
+    const before = this.active.peek();
+    batch(() => {
+      if (before !== undefined && before !== key) this.conversation(before).divider.value = undefined;
+      this.active.value = key;
+      this.#atEnd = true;
+      if (key !== undefined) this.#look(true);
+    });
+    if (key === undefined) return;
+    const conversation = this.conversation(key);
+    if (!this.me.value) return;
+    const room = roomOf(key);
+    if (conversation.older.value === 'unknown') void this.#loadFirst(conversation);
+    // Nothing tells what is said in a room that one is not in.
+    else if (room !== undefined && !this.isIn(room)) void this.#loadSince(conversation).catch(() => undefined);
+  }
+
+  /** Somebody looks at the conversation: what it has is read. @param anew whether they looked elsewhere before */
+  #look(anew: boolean): void {
+    const key = this.active.peek();
+    if (key === undefined || document.visibilityState !== 'visible') return;
+    const conversation = this.conversation(key);
+    if (anew) conversation.placeDivider();
+    // Until its history is there, nobody has seen what is unread in it.
+    if (!this.#atEnd || (conversation.unreadBefore.value > 0 && conversation.older.value === 'unknown')) return;
+    if (conversation.readToEnd()) this.#marker.read(conversation);
+  }
+
+  async #loadFirst(conversation: Conversation): Promise<void> {
+    const unread = conversation.unread.value;
+    await this.loadOlder(conversation);
+    batch(() => {
+      if (conversation.mark.value === 0) this.#markByCount(conversation, unread);
+      conversation.unreadBefore.value = 0;
+      if (conversation.key !== this.active.value) return;
+      if (unread > 0) conversation.placeDivider();
+      this.#look(false);
+    });
+  }
+
+  /** Where nothing says how far it was read: the newest so many are what was not. */
+  #markByCount(conversation: Conversation, unread: number): void {
+    const others = conversation.entries.value.filter(({ mine }) => !mine);
+    const last = unread === 0 ? conversation.newest : others.at(-1 - unread);
+    if (last) conversation.readUpTo(last.place);
+  }
+
+  async #loadPage(conversation: Conversation): Promise<'more' | 'none' | 'lost'> {
+    const room = roomOf(conversation.key);
+    const path = room === undefined ? 'messages' : `rooms/${room}/messages`;
+    const before = conversation.oldest?.place ?? END;
+    const call = {
+      what: room === undefined ? 'Read what was sent to everyone' : `Read the history of ${room}`,
+      path: `${path}?before=${before}&limit=${PAGE}`,
+      asMe: room === undefined,
+    };
+    try {
+      const { messages, gap } = await this.api.call<MessagePage>(call);
+      this.#add(messages, false);
+      return messages.length === PAGE ? 'more' : gap ? 'lost' : 'none';
+    } catch (error) {
+      // A room that nobody is in has no history.
+      if (error instanceof ProblemError && error.code === 'no-such-room') return 'none';
+      throw error;
+    }
+  }
+
+  /** Loads what was said in a room since one last saw it. */
+  async #loadSince(conversation: Conversation): Promise<void> {
+    const room = roomOf(conversation.key) ?? '';
+    for (;;) {
+      const after = conversation.newest?.place ?? 0;
+      const call = { what: `Read the history of ${room}`, path: `rooms/${room}/messages?after=${after}&limit=1000` };
+      const { messages } = await this.api.call<MessagePage>(call);
+      this.#add(messages, false);
+      if (messages.length < 1000) return;
+    }
+  }
+
+  #events(events: readonly ServerSentEvent[], raw: string): void {
+    batch(() => {
+      this.raw.add(raw);
+      const messages: Message[] = [];
+      const presence: Presence[] = [];
+      for (const { event, data } of events) {
+        const said: unknown = JSON.parse(data);
+        if (event === 'welcome') this.#welcome(said as Welcome);
+        else if (event === 'message') messages.push(said as Message);
+        else if (event === 'presence') presence.push(said as Presence);
+        else if (event === 'gap') this.#gap(said as Gap);
+        else if (event === 'read') this.#read(said as ReadState);
+      }
+      this.#add(messages, true);
+      this.#presence(presence);
+      const cursor = events.at(-1)?.lastEventId;
+      if (cursor !== undefined && cursor !== '') this.session.set('cursor', cursor);
+    });
+  }
+
+  #welcome({ client, token, cursor }: Welcome): void {
+    const before = this.session.get('index');
+    const isNew = client.index !== before;
+    if (isNew && before !== undefined) {
+      this.#was(before);
+      this.notice(
+        `The server does not know Client ${before} any more: it had left. You are Client ${client.index} now, in the same rooms.`,
+      );
+    }
+    this.session.set('token', token);
+    this.session.set('index', client.index);
+    if (isNew) this.session.set('cursor', cursor);
+    this.#welcomedAt = client.lastSeenAt;
+    const first = this.me.value === undefined;
+    this.#itsMe(client);
+    if (isNew) this.#shared.join(client.index, this.#shared.othersState.value === undefined);
+    void this.#refresh(first || isNew);
+  }
+
+  /** For a tab that shares the stream of another one: what a welcome would have said. */
+  async #beWelcomed(): Promise<void> {
+    const index = this.session.get('index');
+    if (index === undefined) return;
+    try {
+      const client = await this.api.call<ClientInfo>({ what: 'See who I am', path: `clients/${index}` });
+      this.#welcomedAt = client.lastSeenAt;
+      this.#itsMe(client);
+      await this.#refresh(true);
+    } catch {
+      // Whoever holds the stream finds out what is the matter.
+    }
+  }
+
+  /** Asks for what no stream tells: who there is, and, the first time, what was said and read before. */
+  async #refresh(first: boolean): Promise<void> {
+    this.outbox.resume();
+    try {
+      await Promise.all([this.people.load(), this.rooms.load(), first ? this.#loadInbox() : undefined]);
+    } catch (error) {
+      if (error instanceof ProblemError) this.notice(`Not all could be loaded: ${explain(error)}`);
+    }
+  }
+
+  async #loadInbox(): Promise<void> {
+    const index = this.session.get('index');
+    if (index === undefined) return;
+    const call = { what: 'See how far I have read', path: `clients/${index}/read`, asMe: true };
+    const state = await this.api.call<ReadState>(call);
+    const { unread } = state;
+    this.#add(await this.#mailbox.first(Math.min(1000, Math.max(PAGE, unread.mailbox))), false);
+    batch(() => {
+      this.#mailboxReadUpTo(Number(state.mailbox ?? this.#mailbox.placeBefore(unread.mailbox)));
+      for (const { key, older } of this.conversations.value.values()) {
+        if (isDirect(key)) older.value = this.#mailbox.ended ? (this.#mailbox.lost ? 'lost' : 'none') : 'more';
+      }
+      this.#read(state);
+      if (unread.everyone > 0) this.conversation('everyone').unreadBefore.value = unread.everyone;
+      for (const [room, count] of Object.entries(unread.rooms)) {
+        if (count > 0) this.conversation(`room/${room}`).unreadBefore.value = count;
+      }
+    });
+    // A new client in the rooms of the one before has not been told what was said in between.
+    for (const room of this.me.value?.rooms ?? []) {
+      const conversation = this.conversation(`room/${room}`);
+      if (conversation.older.value !== 'unknown') await this.#loadSince(conversation);
+    }
+    // What is held here is counted here: the server's count is for what is not.
+    for (const conversation of [...this.conversations.value.values()]) {
+      if (conversation.unreadBefore.value > 0) await this.#loadUnread(conversation);
+    }
+    const active = this.active.value;
+    if (active) {
+      const conversation = this.conversation(active);
+      if (conversation.older.value === 'unknown') await this.#loadFirst(conversation);
+      else this.#look(true);
+    }
+  }
+
+  async #loadUnread(conversation: Conversation): Promise<void> {
+    const count = conversation.unreadBefore.value;
+    if (conversation.older.value === 'unknown') await this.loadOlder(conversation);
+    batch(() => {
+      const { mark, entries } = conversation;
+      if (mark.value === 0) {
+        const last = entries.value.at(-1 - count);
+        if (last) conversation.readUpTo(last.place);
+      }
+      const held = entries.value.filter(({ place }) => place > mark.value).length;
+      conversation.unreadBefore.value = Math.max(0, count - held);
+    });
+  }
+
+  /** Puts messages where they belong. @param live whether they come from the stream, now */
+  #add(messages: readonly Message[], live: boolean): void {
+    const grouped = new Map<ConversationKey, { message: Message; mine: boolean }[]>();
+    for (const message of messages) {
+      const mine = message.from !== null && this.isMine(message.from.index);
+      const key = keyOf(message, (index) => this.isMine(index));
+      const group = grouped.get(key);
+      if (group) group.push({ message, mine });
+      else grouped.set(key, [{ message, mine }]);
+      if (live && mine) this.outbox.seen(key, message.text);
+    }
+    for (const [key, group] of grouped) {
+      const conversation = this.conversation(key);
+      const added = conversation.add(group);
+      if (live) conversation.trim();
+      if (!live || added.length === 0) continue;
+      this.#look(false);
+      for (const { message, mine } of added) if (!mine) this.#news(key, message);
+    }
+  }
+
+  #news(key: ConversationKey, message: Message): void {
+    const who = message.from ? nameOf(message.from) : 'Somebody';
+    const inView = key === this.active.value && document.visibilityState === 'visible';
+    if (inView) this.announcer.say(`${who}: ${summary(message)}`);
+    // What was sent before one was back is no news: a burst of it would be of no use.
+    if (inView || message.sentAt < this.#welcomedAt) return;
+    const room = roomOf(key);
+    const where = room !== undefined ? ` in ${room}` : key === 'everyone' ? ' to everyone' : '';
+    this.notifications.tell({
+      about: key,
+      title: `${who}${where}`,
+      body: summary(message),
+      open: () => this.show(key),
+    });
+  }
+
+  #sent(message: Sent | Message): void {
+    const { to } = message;
+    batch(() => {
+      this.#add([message], false);
+      const key = keyOf(message, (index) => this.isMine(index));
+      if (key === this.active.value) this.#look(false);
+    });
+    if ('client' in to) this.session.set('sent', [...(this.session.get('sent') ?? []), message].slice(-SENT_KEPT));
+  }
+
+  #restoreSent(): void {
+    this.#add(this.session.get('sent') ?? [], false);
+  }
+
+  #presence(changes: readonly Presence[]): void {
+    if (changes.length === 0) return;
+    this.people.changed(changes);
+    const own = changes.filter(({ client }) => client.index === this.session.get('index')).at(-1);
+    if (own && own.change !== 'left') this.#itsMe(own.client);
+    const matters = ({ change, client }: Presence) =>
+      change === 'entered' || change === 'exited' || (change !== 'renamed' && client.rooms.length > 0);
+    if (changes.some(matters)) this.rooms.changed();
+  }
+
+  #gap({ to }: Gap): void {
+    const where =
+      to === undefined ? '' : 'room' in to ? ` in ${to.room}` : 'everyone' in to ? ' to everyone' : ' to you';
+    this.notice(`Some messages${where} are no longer kept: they were sent too long ago, or were too many.`);
+  }
+
+  /** How far one has read, said here or on another device. */
+  #read({ mailbox, everyone, rooms }: ReadState): void {
+    if (everyone !== null) this.conversation('everyone').readUpTo(Number(everyone));
+    for (const [room, id] of Object.entries(rooms)) this.conversation(`room/${room}`).readUpTo(Number(id));
+    if (mailbox !== null) this.#mailboxReadUpTo(Number(mailbox));
+  }
+
+  #mailboxReadUpTo(place: number): void {
+    this.#mailboxRead = Math.max(this.#mailboxRead, place);
+    for (const conversation of this.conversations.value.values()) {
+      if (isDirect(conversation.key)) conversation.readUpTo(place);
+    }
+  }
+
+  #itsMe(client: ClientInfo): void {
+    this.me.value = client;
+    this.session.set('name', client.name ?? undefined);
+    this.session.set('rooms', client.rooms);
+    for (const room of client.rooms) this.conversation(`room/${room}`);
+  }
+
+  /** The client that one was is no more. */
+  #forget(): void {
+    this.session.set('token', undefined);
+    this.session.set('cursor', undefined);
+    this.#mailbox.reset();
+  }
+
+  #was(index: number): void {
+    this.session.set('former', [...new Set([...(this.session.get('former') ?? []), index])].slice(-50));
+  }
+
+  /** Whether something can be sent there. */
+  canSend(key: ConversationKey): boolean {
+    const index = clientOf(key);
+    if (index !== undefined)
+      return this.people.all.value.has(index) && !(this.me.value?.index !== index && this.isMine(index));
+    const room = roomOf(key);
+    return room === undefined ? destinationOf(key) !== undefined : this.isIn(room);
+  }
+}

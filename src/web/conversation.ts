@@ -1,0 +1,129 @@
+import { computed, signal } from '@preact/signals';
+import type { Message } from '../sdk/resources.js';
+import type { ConversationKey } from './conversation-key.js';
+import type { Outgoing } from './outgoing.js';
+
+/** A message as it is shown. */
+export interface Entry {
+  /** What tells it from others, also where it has no id (ttl 0). */
+  readonly key: string;
+  /** Its place among the others. */
+  readonly place: number;
+  readonly message: Message;
+  readonly mine: boolean;
+}
+
+/** A message that is not acknowledged yet. */
+export interface Pending extends Outgoing {
+  /** Why it did not get through; undefined while it is on its way. */
+  readonly failed?: string | undefined;
+  /** Whether the server said no: it will say so again. */
+  readonly refused?: boolean | undefined;
+}
+
+/** Whether there are older messages: `lost` ones are no longer kept. */
+export type Older = 'unknown' | 'loading' | 'more' | 'none' | 'lost' | 'failed';
+
+/** So many entries are held at most for each conversation; older ones are loaded again where somebody looks for them. */
+const MOST = 5_000;
+
+/** What is said between this client and another, in a room, or to everyone. */
+export class Conversation {
+  /** In the order of the log. */
+  readonly entries = signal<readonly Entry[]>([]);
+  readonly pending = signal<readonly Pending[]>([]);
+  /** Up to which place it was read. */
+  readonly mark = signal(0);
+  /** What the server counts as unread beyond what is held here. */
+  readonly unreadBefore = signal(0);
+  /** The first entry that was unread when one looked; it stays while one looks. */
+  readonly divider = signal<string | undefined>(undefined);
+  readonly older = signal<Older>('unknown');
+  readonly draft = signal('');
+  readonly unread = computed(() => {
+    const mark = this.mark.value;
+    const entries = this.entries.value;
+    let count = this.unreadBefore.value;
+    for (let at = entries.length - 1; at >= 0; at--) {
+      const entry = entries[at];
+      if (!entry || entry.place <= mark) break;
+      if (!entry.mine) count++;
+    }
+    return count;
+  });
+
+  readonly #known = new Set<string>();
+  #unnumbered = 0;
+
+  constructor(readonly key: ConversationKey) {}
+
+  get newest(): Entry | undefined {
+    return this.entries.value.at(-1);
+  }
+
+  get oldest(): Entry | undefined {
+    return this.entries.value[0];
+  }
+
+  /** Puts in what is not there yet. Returns that. */
+  add(messages: readonly { readonly message: Message; readonly mine: boolean }[]): Entry[] {
+    const added: Entry[] = [];
+    let newest = this.newest?.place ?? 0;
+    let sorted = true;
+    for (const { message, mine } of messages) {
+      // What was never stored has no place of its own: it stands behind what was there when it came.
+      const key = message.id ?? `unnumbered ${this.#unnumbered++}`;
+      if (this.#known.has(key)) continue;
+      this.#known.add(key);
+      const place = message.id === null ? newest : Number(message.id);
+      if (place < newest) sorted = false;
+      newest = Math.max(newest, place);
+      added.push({ key, place, message, mine });
+    }
+    if (added.length === 0) return added;
+    const entries = [...this.entries.value, ...added];
+    // Sorting is stable: what has the same place stays in the order in which it came.
+    if (!sorted) entries.sort((one, other) => one.place - other.place);
+    this.entries.value = entries;
+    return added;
+  }
+
+  /** Lets go of the oldest where there are too many. Not while somebody reads them. */
+  trim(): void {
+    const entries = this.entries.value;
+    const over = entries.length - MOST;
+    // What was sent to a single client is held nowhere else.
+    if (over <= 0 || this.key.startsWith('client/')) return;
+    const mark = this.mark.value;
+    for (const { key, place, mine } of entries.slice(0, over)) {
+      this.#known.delete(key);
+      if (place > mark && !mine) this.unreadBefore.value++;
+    }
+    this.entries.value = entries.slice(over);
+    this.older.value = 'more';
+  }
+
+  /** Notes that it was read up to its end. Returns whether that is new. */
+  readToEnd(): boolean {
+    const newest = this.newest?.place ?? 0;
+    if (newest <= this.mark.value && this.unreadBefore.value === 0) return false;
+    this.mark.value = Math.max(newest, this.mark.value);
+    this.unreadBefore.value = 0;
+    return true;
+  }
+
+  /** Notes that it was read so far, here or elsewhere. A mark never goes back. */
+  readUpTo(place: number): void {
+    if (place <= this.mark.value) return;
+    this.mark.value = place;
+    const oldest = this.oldest?.place;
+    if (oldest !== undefined && oldest <= place) this.unreadBefore.value = 0;
+  }
+
+  /** Where the divider goes for somebody who looks now. */
+  placeDivider(): void {
+    const mark = this.mark.value;
+    this.divider.value =
+      this.unread.value === 0 ? undefined : this.entries.value.find(({ place, mine }) => place > mark && !mine)?.key;
+  }
+}

@@ -1,0 +1,254 @@
+import { signal } from '@preact/signals';
+import { backoff } from '../sdk/backoff.js';
+import type { ProblemError } from '../sdk/errors.js';
+import { EventParser, type ServerSentEvent } from '../sdk/event-parser.js';
+import type { Welcome } from '../sdk/resources.js';
+import { type Api, refusalOf } from './api.js';
+import { curlOf } from './curl.js';
+
+/** More than this no event has: the bodies the server takes are smaller. UTF-16 units. */
+const LONGEST_EVENT = 64 * 1024 * 1024;
+/** Without a sign of life for so many heartbeats the link is taken for dead. */
+const HEARTBEATS = 2.5;
+/** Until the welcome says what the heartbeat is, and for the welcome itself. Milliseconds. */
+const PATIENCE = 20_000;
+
+export type LinkState =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'live' }
+  /** @param until when it is tried again, in milliseconds since 1970 */
+  | { readonly kind: 'waiting'; readonly until: number; readonly why: string }
+  /** This client has left, by its own word: there is nothing to connect to. */
+  | { readonly kind: 'left' };
+
+/** Who to connect as. */
+export interface Identity {
+  readonly token: string | undefined;
+  readonly cursor: string | undefined;
+  /** For a client that is yet to be made. */
+  readonly name: string | undefined;
+  readonly rooms: readonly string[];
+}
+
+export interface LinkListener {
+  identity(): Identity;
+  /** The token is void, or its client has left: the next attempt is to be as a new client. */
+  identityLost(): void;
+  /** Complete events, in the order in which they came together, and their bytes as text. */
+  events(events: readonly ServerSentEvent[], raw: string): void;
+}
+
+/**
+ * Holds a stream for as long as the page is open, and comes back by itself: with growing pauses, at once when the network is
+ * back, and also when nothing says that the connection is dead but the silence.
+ *
+ * An EventSource would reconnect by itself, but shows neither the bytes that came nor the heartbeats, and has to carry the
+ * token in its URL, where it ends up in logs.
+ */
+export class Link {
+  readonly state = signal<LinkState>({ kind: 'connecting' });
+  #connection: AbortController | undefined;
+  #wake: (() => void) | undefined;
+  #closed = false;
+
+  constructor(
+    private readonly api: Api,
+    private readonly listener: LinkListener,
+  ) {}
+
+  open(): void {
+    this.#closed = false;
+    void this.#run();
+    addEventListener('online', this.#now);
+    document.addEventListener('visibilitychange', this.#seen);
+    addEventListener('pageshow', this.#shown);
+  }
+
+  /** Ends the stream for good, until it is opened again. */
+  close(): void {
+    this.#closed = true;
+    removeEventListener('online', this.#now);
+    document.removeEventListener('visibilitychange', this.#seen);
+    removeEventListener('pageshow', this.#shown);
+    this.#connection?.abort();
+    this.#wake?.();
+  }
+
+  /** Tries again now instead of after the pause. */
+  retry(): void {
+    this.#wake?.();
+  }
+
+  readonly #now = () => this.retry();
+
+  readonly #seen = () => {
+    if (document.visibilityState === 'visible') this.retry();
+  };
+
+  /** A page that comes back out of the browser's cache has lost its connections, and may not have been told. */
+  readonly #shown = (event: PageTransitionEvent) => {
+    if (!event.persisted) return;
+    this.#connection?.abort();
+    this.retry();
+  };
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.#closed) {
+      const end = await this.#connect();
+      if (this.#closed) return;
+      if (end.kind === 'left') {
+        this.state.value = { kind: 'left' };
+        return this.close();
+      }
+      if (end.kind === 'lost') {
+        this.listener.identityLost();
+        failures = 0;
+        continue;
+      }
+      if (end.welcomed) failures = 0;
+      const pause = backoff(failures++, end.least);
+      this.state.value = { kind: 'waiting', until: Date.now() + pause, why: end.why };
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, pause);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#wake = undefined;
+      if (!this.#closed) this.state.value = { kind: 'connecting' };
+    }
+  }
+
+  /** Holds one connection until it ends. */
+  async #connect(): Promise<End> {
+    const identity = this.listener.identity();
+    const connection = (this.#connection = new AbortController());
+    const settle = this.api.record(
+      identity.token === undefined ? 'Connect as a new client' : 'Connect again as the same client',
+      curlOf({ method: 'GET', ...this.#request(identity), endless: true }),
+    );
+    const watchdog = new Watchdog(() => connection.abort());
+    const parser = new EventParser(LONGEST_EVENT);
+    let answered = false;
+    let welcomed = false;
+    let bye: string | undefined;
+    try {
+      const { url, headers } = this.#request(identity);
+      const response = await fetch(url, { headers, cache: 'no-store', signal: connection.signal });
+      answered = true;
+      settle(response.status);
+      if (!response.ok) return this.#refused(refusalOf(response, await response.text()));
+      if (!response.headers.get('content-type')?.startsWith('text/event-stream') || !response.body) {
+        return { kind: 'broken', welcomed, why: 'What answers is not InterChat.' };
+      }
+      const raw = new CompleteEvents();
+      for await (const chunk of chunksOf(response.body)) {
+        watchdog.alive();
+        const events = parser.push(chunk);
+        for (const { event, data } of events) {
+          if (event === 'welcome') {
+            watchdog.every((JSON.parse(data) as Welcome).heartbeat * HEARTBEATS * 1000);
+            welcomed = true;
+            this.state.value = { kind: 'live' };
+          }
+          if (event === 'bye') bye = (JSON.parse(data) as { reason: string }).reason;
+        }
+        const text = raw.push(chunk);
+        if (text !== '') this.listener.events(events, text);
+      }
+    } catch (error) {
+      if (!answered) settle('failed');
+      else if (!(error instanceof TypeError) && !connection.signal.aborted) console.error(error);
+    } finally {
+      watchdog.stop();
+      connection.abort();
+    }
+    if (bye === 'left') return { kind: 'left' };
+    if (bye === 'expired') return { kind: 'lost' };
+    return { kind: 'broken', welcomed, why: whyBroken(bye, answered), least: parser.retry };
+  }
+
+  #request({ token, cursor, name, rooms }: Identity) {
+    const query = new URLSearchParams({ presence: 'true' });
+    const headers: Record<string, string> = {};
+    if (token === undefined) {
+      if (name !== undefined) query.set('name', name);
+      if (rooms.length > 0) query.set('rooms', rooms.join());
+    } else {
+      headers['Authorization'] = `Bearer ${token}`;
+      if (cursor !== undefined) headers['Last-Event-ID'] = cursor;
+    }
+    return { url: this.api.url(`events?${query}`), headers };
+  }
+
+  #refused(problem: ProblemError): End {
+    if (problem.status === 401 || problem.status === 410) return { kind: 'lost' };
+    return { kind: 'broken', welcomed: false, why: problem.message, least: problem.retryAfter };
+  }
+}
+
+/** How a connection came to its end. `least`: what the server asks to be left alone for, in milliseconds. */
+type End =
+  | { readonly kind: 'left' }
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'broken'; readonly welcomed: boolean; readonly why: string; readonly least?: number | undefined };
+
+function whyBroken(bye: string | undefined, answered: boolean): string {
+  if (bye === 'shutdown') return 'The server is restarting.';
+  if (bye === 'slow-consumer') return 'This page did not keep up.';
+  return answered ? 'The connection broke.' : 'The server cannot be reached.';
+}
+
+/** Calls when it has not heard anything for too long. */
+class Watchdog {
+  #patience = PATIENCE;
+  #heard = performance.now();
+  #timer: ReturnType<typeof setInterval>;
+
+  constructor(silent: () => void) {
+    // A machine that slept wakes up to a timer that is due: what came meanwhile is to be read first.
+    let warned = false;
+    this.#timer = setInterval(() => {
+      const isSilent = performance.now() - this.#heard > this.#patience;
+      if (isSilent && warned) silent();
+      warned = isSilent;
+    }, 1000);
+  }
+
+  every(milliseconds: number): void {
+    this.#patience = Math.max(milliseconds, 1000);
+  }
+
+  alive(): void {
+    this.#heard = performance.now();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** Cuts the text of a stream behind events that are complete, as the server of this page writes them: with `\n` alone. */
+class CompleteEvents {
+  readonly #decoder = new TextDecoder();
+  #rest = '';
+
+  push(chunk: Uint8Array): string {
+    const text = this.#rest + this.#decoder.decode(chunk, { stream: true });
+    const end = text.lastIndexOf('\n\n') + 2;
+    this.#rest = end < 2 ? text : text.slice(end);
+    return end < 2 ? '' : text.slice(0, end);
+  }
+}
+
+/** The chunks of a body. Not every browser can iterate over one. */
+async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}

@@ -1,0 +1,49 @@
+import type { Message, MessagePage } from '../sdk/resources.js';
+import type { Api } from './api.js';
+
+const END = 999_999_999_999_999;
+
+/** What was sent to this client, read backwards. It is one history, whoever the messages are from. */
+export class Mailbox {
+  /** Whether there is nothing older. */
+  ended = false;
+  /** Whether there was, and is no longer kept. */
+  lost = false;
+  #places: number[] = [];
+
+  constructor(
+    private readonly api: Api,
+    private readonly index: () => number | undefined,
+  ) {}
+
+  /** The newest. */
+  async first(limit: number): Promise<readonly Message[]> {
+    this.reset();
+    return this.older(limit);
+  }
+
+  /** What is before what was read. @throws ProblemError, Unreachable */
+  async older(limit: number): Promise<readonly Message[]> {
+    const index = this.index();
+    if (this.ended || index === undefined) return [];
+    const path = `clients/${index}/messages?before=${this.#places[0] ?? END}&limit=${limit}`;
+    const { messages, gap } = await this.api.call<MessagePage>({ what: 'Read my mailbox', path, asMe: true });
+    if (messages.length < limit) {
+      this.ended = true;
+      this.lost = gap;
+    }
+    this.#places = [...messages.map(({ id }) => Number(id)), ...this.#places];
+    return messages;
+  }
+
+  /** The place before the newest so many of what was read; 0 where there is nothing before them. */
+  placeBefore(newest: number): number {
+    return this.#places.at(-1 - newest) ?? 0;
+  }
+
+  reset(): void {
+    this.ended = false;
+    this.lost = false;
+    this.#places = [];
+  }
+}

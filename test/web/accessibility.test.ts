@@ -1,0 +1,159 @@
+import { readFile } from 'node:fs/promises';
+import type { Page } from 'playwright-core';
+import t, { type Test } from 'tap';
+import { enterRoom, noBrowser, openConversation, say, shows, startBrowser, visit } from '../support/browser.js';
+import { EventReader } from '../support/event-reader.js';
+import { ask } from '../support/http.js';
+import { startServer } from '../support/server.js';
+
+const AXE = new URL('../../node_modules/axe-core/axe.min.js', import.meta.url);
+const DESKTOP = { width: 1280, height: 800 };
+const PHONE = { width: 360, height: 740 };
+
+interface Violation {
+  readonly id: string;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+}
+
+/** What axe-core has to say against what the page shows now. */
+async function violations(page: Page): Promise<string[]> {
+  // By the debugger, which the page's policy does not bind.
+  await page.evaluate(await readFile(AXE, 'utf8'));
+  const found = await page.evaluate<Violation[]>('axe.run().then(({ violations }) => violations)');
+  return found.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`));
+}
+
+/** Whether all of it fits into its width, and there is something to see. */
+async function looksRight(t: Test, page: Page, what: string): Promise<void> {
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  t.ok(overflow <= 0, `${what}: nothing sticks out to the side`);
+  const picture = await page.screenshot();
+  // A picture of one colour is a few kilobytes.
+  t.ok(picture.length > 8_000, `${what}: a screenshot of ${picture.length} bytes`);
+}
+
+void t.test('the page is for everybody', { skip: noBrowser }, async (t) => {
+  const server = await startServer(t);
+  const url = `http://localhost:${server.port}/`;
+  const browser = await startBrowser(t);
+
+  for (const [what, options] of [
+    ['a desktop, light', { viewport: DESKTOP, colorScheme: 'light' }],
+    ['a phone, dark', { viewport: PHONE, colorScheme: 'dark', hasTouch: true, isMobile: true }],
+  ] as const) {
+    await t.test(what, async (t) => {
+      const name = `${what}, with a name that is longer than its place`;
+      const { page, complaints } = await visit(t, browser, url, { ...options, name });
+      const stream = await EventReader.open(t, `${server.url}/events?name=bob&rooms=lobby`);
+      const { client, token } = (await stream.take('welcome')).data as { client: { index: number }; token: string };
+      await page.getByRole('link', { name: new RegExp(`client ${client.index} `) }).waitFor();
+      t.same(await violations(page), []);
+      await looksRight(t, page, 'the beginning');
+
+      const { clients } = (await ask(`${server.url}/clients?name=${encodeURIComponent(name)}`)).json;
+      const [me] = clients as { index: number }[];
+      for (const text of ['Hello!', `https://example.org/${'long'.repeat(60)}`]) {
+        await ask(`${server.url}/clients/${me?.index}/messages`, { json: { text, data: { a: ['b', 1] } }, token });
+      }
+      await page.getByRole('link', { name: /bob.*2 unread/ }).click();
+      await shows(page, 'Hello!');
+      await page.locator('.new').waitFor();
+      await say(page, 'Hello yourself');
+      await shows(page, 'Hello yourself');
+      t.same(await violations(page), []);
+      await looksRight(t, page, 'a conversation');
+
+      if (what.includes('phone')) {
+        t.notOk(await page.getByRole('navigation').isVisible(), 'there is room for one thing');
+        await page.getByRole('link', { name: 'Back to all conversations' }).click();
+        await page.getByRole('navigation').waitFor();
+        await page.goBack();
+        await page.getByRole('log').waitFor();
+        await page.goForward();
+      }
+      await page.getByRole('button', { name: 'How it works' }).click();
+      await page.getByRole('heading', { name: 'How it works' }).waitFor();
+      t.same(await violations(page), []);
+      await looksRight(t, page, 'how it works');
+      t.same(complaints, []);
+      await page.close();
+    });
+  }
+
+  await t.test('with the keyboard alone', async (t) => {
+    const other = await EventReader.open(t, `${server.url}/events?name=carol`);
+    const { client } = (await other.take('welcome')).data as { client: { index: number } };
+    const { page, complaints } = await visit(t, browser, url, { viewport: DESKTOP });
+    await page.getByRole('link', { name: /carol/ }).waitFor();
+    const focused = () =>
+      page.evaluate(() => {
+        const { activeElement: element } = document;
+        if (element === document.body) return '';
+        const label = element?.closest('label')?.textContent ?? element?.getAttribute('aria-label');
+        return `${label ?? ''} ${element?.textContent ?? ''}`;
+      });
+    /** Tabs on to what is called so; it is seen that it has the focus. */
+    const tabTo = async (name: RegExp) => {
+      for (let at = 0; at < 60; at++) {
+        if (name.test(await focused())) {
+          const outline = await page.evaluate(
+            () => getComputedStyle(document.activeElement ?? document.body).outlineStyle,
+          );
+          t.not(outline, 'none', `one sees that ${name} has the focus`);
+          return;
+        }
+        await page.keyboard.press('Tab');
+      }
+      t.fail(`Tab never came to ${name}`);
+    };
+    await tabTo(/Give yourself a name/);
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.activeElement?.tagName === 'INPUT');
+    await page.keyboard.type('dora');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.activeElement?.textContent === 'Change name');
+
+    await tabTo(/carol/);
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.activeElement?.tagName === 'TEXTAREA');
+    await page.keyboard.type('by keyboard');
+    await page.keyboard.press('Enter');
+    await shows(page, 'by keyboard');
+    t.match((await other.next()).data, { text: 'by keyboard', to: { client: client.index }, from: { name: 'dora' } });
+
+    await page.keyboard.press('Shift+Tab');
+    t.match(await focused(), /Messages: carol/, 'the messages can be scrolled');
+    await page.keyboard.press('Alt+ArrowUp');
+    await page.keyboard.press('Alt+ArrowDown');
+    await page.getByRole('heading', { name: 'carol' }).waitFor();
+    await tabTo(/Send|Message to carol/);
+
+    await tabTo(/Name of a room/);
+    await page.keyboard.type('keys');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: '#keys' }).waitFor();
+    await tabTo(/How it works/);
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.activeElement?.id === 'inspector');
+    await page.keyboard.press('Tab');
+    t.match(await focused(), /Close this panel/);
+    await page.keyboard.press('Enter');
+    await page.locator('.inspector').waitFor({ state: 'detached' });
+    t.match(await focused(), /How it works/, 'one is back where one came from');
+    t.same(complaints, []);
+  });
+
+  await t.test('what comes in is read out by a screen reader, and moves nothing', async (t) => {
+    const { page } = await visit(t, browser, url, { viewport: DESKTOP, name: 'erin' });
+    await enterRoom(page, 'lobby');
+    const composer = () => page.locator('.composer').boundingBox();
+    const head = () => page.locator('.conversation .head').boundingBox();
+    const before = [await composer(), await head()];
+    await ask(`${server.url}/rooms/lobby/messages`, { json: { text: 'Can you hear me?' } });
+    await page.getByRole('status').getByText('Somebody: Can you hear me?').waitFor({ state: 'attached' });
+    t.equal(await page.getByRole('status').getByText('Somebody: Can you hear me?').getAttribute('aria-live'), 'polite');
+    t.same([await composer(), await head()], before);
+    await openConversation(page, 'Everyone');
+    t.equal(await page.locator('.log').getAttribute('role'), 'log');
+  });
+});
