@@ -10,8 +10,13 @@ import { curlOf } from './curl.js';
 const LONGEST_EVENT = 64 * 1024 * 1024;
 /** Without a sign of life for so many heartbeats the link is taken for dead. */
 const HEARTBEATS = 2.5;
-/** Until the welcome says what the heartbeat is, and for the welcome itself. Milliseconds. */
-const PATIENCE = 20_000;
+/**
+ * For so long the welcome is waited for, in milliseconds; after some attempts that were in vain for longer, should the way be a
+ * slow one. Not for long at first: a browser tries connections that it has open already, which may have died with the stream.
+ */
+const PATIENCE = 4_000;
+const LONG_PATIENCE = 20_000;
+const IMPATIENT_ATTEMPTS = 4;
 
 export type LinkState =
   | { readonly kind: 'connecting' }
@@ -95,7 +100,7 @@ export class Link {
   async #run(): Promise<void> {
     let failures = 0;
     while (!this.#closed) {
-      const end = await this.#connect();
+      const end = await this.#connect(failures < IMPATIENT_ATTEMPTS ? PATIENCE : LONG_PATIENCE);
       if (this.#closed) return;
       if (end.kind === 'left') {
         this.state.value = { kind: 'left' };
@@ -121,15 +126,15 @@ export class Link {
     }
   }
 
-  /** Holds one connection until it ends. */
-  async #connect(): Promise<End> {
+  /** Holds one connection until it ends. @param patience for its welcome, in milliseconds */
+  async #connect(patience: number): Promise<End> {
     const identity = this.listener.identity();
     const connection = (this.#connection = new AbortController());
     const settle = this.api.record(
       identity.token === undefined ? 'Connect as a new client' : 'Connect again as the same client',
       curlOf({ method: 'GET', ...this.#request(identity), endless: true }),
     );
-    const watchdog = new Watchdog(() => connection.abort());
+    const watchdog = new Watchdog(patience, () => connection.abort());
     const parser = new EventParser(LONGEST_EVENT);
     let answered = false;
     let welcomed = false;
@@ -203,22 +208,24 @@ function whyBroken(bye: string | undefined, answered: boolean): string {
 
 /** Calls when it has not heard anything for too long. */
 class Watchdog {
-  #patience = PATIENCE;
   #heard = performance.now();
   #timer: ReturnType<typeof setInterval>;
 
-  constructor(silent: () => void) {
+  constructor(
+    private patience: number,
+    silent: () => void,
+  ) {
     // A machine that slept wakes up to a timer that is due: what came meanwhile is to be read first.
     let warned = false;
     this.#timer = setInterval(() => {
-      const isSilent = performance.now() - this.#heard > this.#patience;
+      const isSilent = performance.now() - this.#heard > this.patience;
       if (isSilent && warned) silent();
       warned = isSilent;
     }, 1000);
   }
 
   every(milliseconds: number): void {
-    this.#patience = Math.max(milliseconds, 1000);
+    this.patience = Math.max(milliseconds, 1000);
   }
 
   alive(): void {

@@ -1,3 +1,4 @@
+import type { Page } from 'playwright-core';
 import t from 'tap';
 import {
   enterRoom,
@@ -17,6 +18,11 @@ import { lastingPort } from '../support/port.js';
 import { spawnServer, startServer } from '../support/server.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { waitFor } from '../support/wait.js';
+
+/** Has the page try again at once, as it does when the browser says that there is a network again. */
+async function hurry(page: Page): Promise<void> {
+  await page.evaluate(() => dispatchEvent(new Event('online')));
+}
 
 void t.test('the link of the page', { skip: noBrowser }, async (t) => {
   const browser = await startBrowser(t);
@@ -43,6 +49,7 @@ void t.test('the link of the page', { skip: noBrowser }, async (t) => {
     server = await spawnServer(t, { folder, port });
     await alice.page.goto(`${url}#client/2`);
     for (const { page } of [alice, bob]) {
+      await hurry(page);
       await isLive(page);
       await shows(page, 'and another');
       await page.locator('.pending').waitFor({ state: 'detached' });
@@ -70,6 +77,7 @@ void t.test('the link of the page', { skip: noBrowser }, async (t) => {
     for (const text of ['one', 'two', 'three']) await say(alice.page, text);
     await shows(alice.page, 'three');
     proxy.heal();
+    await hurry(bob.page);
     await isLive(bob.page);
     await bob.page.getByRole('link', { name: /alice.*3 unread/ }).waitFor();
     await alice.page.getByText('Client 2, online', { exact: true }).waitFor();
@@ -134,6 +142,7 @@ void t.test('the link of the page', { skip: noBrowser }, async (t) => {
     await waitFor(async () => (await ask(`${server.url}/clients/1`)).status === 410);
     await ask(`${server.url}/rooms/lobby/messages`, { json: { text: 'while you were gone' } });
     proxy.heal();
+    await hurry(page);
     await page.getByText(/You are Client \d+ now, in the same rooms/).waitFor();
     await isLive(page);
     await page.locator('.composer textarea:enabled').waitFor();
