@@ -23,19 +23,29 @@ const FILE = new URL('../../openapi/openapi.yaml', import.meta.url);
 const PACKAGE = new URL('../../package.json', import.meta.url);
 
 const TAGS = [
-  { name: 'Connect', description: 'Become a client and receive.' },
-  { name: 'LIST', description: 'Who there is.' },
-  { name: 'SEND', description: 'Reach one of them.' },
-  { name: 'Mailbox', description: 'Read without holding a stream.' },
-  { name: 'Rooms', description: 'Conversations of several.' },
-  { name: 'Self', description: 'What a client may do about itself.' },
-  { name: 'Serving', description: 'For those who run the server.' },
+  { name: 'Connect', description: 'Become a client, and receive: the stream and its events.' },
+  { name: 'LIST', description: 'See who there is.' },
+  { name: 'SEND', description: 'Reach one of them, a room, or everyone.' },
+  { name: 'Mailbox', description: 'Read what came without holding a stream, and say how far one has read.' },
+  { name: 'Rooms', description: 'Enter and leave them, send to all who are in one, read its history.' },
+  { name: 'Self', description: 'Change your name, or leave.' },
+  { name: 'Serving', description: 'Health, readiness and metrics, for those who run the server.' },
 ];
 
 const DESCRIPTION = `A message router that anything that speaks HTTP can reach. Each connected client holds a stream of
 Server-Sent Events; \`GET /clients\` is LIST, \`POST /clients/{index}/messages\` is SEND.
 
-Try it: open \`curl -N localhost:8080/events?name=alice\` in a terminal, then use LIST and SEND on this page.
+Try it on this page, with what is filled in:
+
+1. **Connect**, \`POST /clients\`: makes a client, and answers with its token.
+2. **Authorize**, above: paste the token, and what you send is from that client.
+3. **LIST**, \`GET /clients\`: shows who there is, each with an \`index\`.
+4. **SEND**, \`POST /clients/{index}/messages\`: reaches one of them. Without a token it is from nobody.
+5. **Mailbox**, \`GET /clients/{index}/messages\`: reads what reached your client.
+
+The stream of events, \`GET /events\`, does not end, so this page cannot show it: \`curl -N localhost:8080/events\` does, and so does the
+chat at [the root of this server](../). Errors are problem details (RFC 9457) with a \`code\` for programs and a \`detail\` that says
+what to do.
 `;
 
 /** The answers of a route that are errors, by status: `{404: 'what it means here'}`. */
@@ -98,6 +108,7 @@ export async function registerOpenApi(app: App): Promise<void> {
         if (operation) merge(operation, openapi);
       }
       illustrateProblems(object);
+      fillIn(object);
       return object;
     },
   });
@@ -107,7 +118,7 @@ export async function registerOpenApi(app: App): Promise<void> {
 export function generateOpenApi(app: App): string {
   // Through JSON, for what JSON cannot carry is not meant to be there: YAML would write it as an alias or a tag.
   const document = JSON.parse(JSON.stringify(app.swagger())) as unknown;
-  return stringify(document, { lineWidth: 120, aliasDuplicateObjects: false });
+  return stringify(document, { lineWidth: 120, aliasDuplicateObjects: false, blockQuote: 'literal' });
 }
 
 /** Serves the file, word for word, and the page on which it can be tried. */
@@ -160,10 +171,27 @@ function illustrateProblems(document: Fragment): void {
       for (const [status, answer] of Object.entries(within(operation, 'responses') as Record<string, Fragment>)) {
         const content = within(within(answer, 'content'), PROBLEM_TYPE);
         if (!content) continue;
-        const instance = path.replace('{index}', '2').replace('{id}', '17').replace('{room}', 'lobby');
+        const instance = path.replace(/\{(\w+)\}/g, (_, name: string) => String(IN_PATH[name]));
         const example = problemExample(Number(status), String(answer.description), instance);
         merge(answer, { headers: PROBLEM_HEADERS[status], content: { [PROBLEM_TYPE]: { example } } });
       }
+    }
+  }
+}
+
+/** What stands in a path, by its name. */
+const IN_PATH: Readonly<Record<string, unknown>> = { index: 2, id: 17, room: 'lobby' };
+
+/**
+ * Swagger fills examples in, and sends them. What a path needs has one; what may be left out has none, for a filter that nobody
+ * meant finds nothing.
+ */
+function fillIn(document: Fragment): void {
+  const paths = within(document, 'paths') as Record<string, Record<string, Fragment>>;
+  for (const { parameters = [] } of Object.values(paths).flatMap((operations) => Object.values(operations))) {
+    for (const parameter of parameters as { name: string; required?: boolean; example?: unknown }[]) {
+      if (parameter.required) parameter.example = IN_PATH[parameter.name];
+      else delete parameter.example;
     }
   }
 }

@@ -28,8 +28,14 @@ export const clientIndex = z
 
 export const clientName = z
   .string({ error: 'must be a text of 1 to 64 printable characters' })
-  .regex(NAME, { error: 'must be 1 to 64 printable characters, with no space at either end' })
-  .meta({ description: '1 to 64 printable characters. Names need not be unique.', examples: ['alice'] });
+  // Not as a pattern of the document: not everything that reads one knows \p{…}, and would refuse every name.
+  .refine((name) => NAME.test(name), { error: 'must be 1 to 64 printable characters, with no space at either end' })
+  .meta({
+    description: '1 to 64 printable characters, with no space at either end. Names need not be unique.',
+    minLength: 1,
+    maxLength: 64,
+    examples: ['alice'],
+  });
 
 const time = z.iso.datetime().meta({ examples: ['2026-01-31T12:00:00.000Z'] });
 

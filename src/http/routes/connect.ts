@@ -30,17 +30,77 @@ const HEADERS = {
   'x-accel-buffering': 'no',
 };
 
-const EXAMPLE = `retry: 1000
+const WELCOME = `retry: 1000
 event: welcome
 id: 0.2.MAC
-data: {"client":{"index":2,"name":"bob",…},"token":"ict_2_MAC","cursor":"0.2.MAC","resumed":false,"heartbeat":15}
+data: {"client":{"index":2,"name":"bob","status":"online","socket":4,"streams":1,"connectedAt":"2026-01-31T12:00:00.000Z","lastSeenAt":"2026-01-31T12:00:00.000Z","rooms":["lobby"]},"token":"ict_2_MAC","cursor":"0.2.MAC","resumed":false,"heartbeat":15}
 
-data: {"id":"17","from":null,"to":{"client":2},"text":"Hello, Client 2!","sentAt":"2026-01-31T12:00:00.000Z"}
+`;
+
+/** Each event as it stands in the stream. */
+const EXAMPLES = {
+  beginning: { summary: 'welcome: always the first', value: WELCOME },
+  direct: {
+    summary: 'a message to this client',
+    value: `data: {"id":"17","from":{"index":1,"name":"alice"},"to":{"client":2},"text":"Hello, Client 2!","sentAt":"2026-01-31T12:00:00.000Z"}
 id: 17.2.MAC
 
-event: bye
+`,
+  },
+  room: {
+    summary: 'a message to a room it is in',
+    value: `data: {"id":"18","from":{"index":1,"name":"alice"},"to":{"room":"lobby"},"data":{"temperature":21.5},"sentAt":"2026-01-31T12:00:01.000Z"}
+id: 18.2.MAC
+
+`,
+  },
+  presence: {
+    summary: 'presence: somebody came (with presence=true)',
+    value: `event: presence
+data: {"change":"joined","client":{"index":3,"name":"carol","status":"online","socket":5,"streams":1,"connectedAt":"2026-01-31T12:00:02.000Z","lastSeenAt":"2026-01-31T12:00:02.000Z","rooms":[]}}
+
+`,
+  },
+  gap: {
+    summary: 'gap: what was missed is no longer kept',
+    value: `event: gap
+data: {"after":"17","oldest":"60017","to":{"room":"lobby"}}
+
+`,
+  },
+  read: {
+    summary: 'read: another device of this client has read so far',
+    value: `event: read
+data: {"mailbox":"17","everyone":null,"rooms":{"lobby":"18"},"unread":{"mailbox":0,"everyone":0,"rooms":{"lobby":0}}}
+
+`,
+  },
+  bye: {
+    summary: 'bye: the last',
+    value: `event: bye
 data: {"reason":"shutdown"}
 
+`,
+  },
+};
+
+/** What a stream says, where a person looks for it. */
+const EVENTS = `
+### The events
+
+| event | data | id |
+|---|---|---|
+| \`welcome\`, always first, after a \`retry:\` line | WelcomeEvent: who one is, the token, the cursor | the cursor |
+| unnamed, so that \`onmessage\` gets it | Message | the cursor behind it |
+| \`gap\` | GapEvent: messages between these are no longer kept | |
+| \`presence\`, with \`presence=true\` | PresenceEvent: who came, went, was renamed, entered or left a room | |
+| \`read\` | ReadState: how far this client has read, said on another device | |
+| \`bye\`, the last | ByeEvent: \`shutdown\`, \`left\`, \`slow-consumer\` or \`expired\` | |
+
+A comment line (\`:\`) comes every heartbeat. Each event has its data as JSON on one line. With \`Accept: application/x-ndjson\` the same comes as
+a StreamLine a line. The examples of the answer below show each of them.
+
+\`curl -N 'localhost:8080/events?name=bob&rooms=lobby&presence=true'\` shows a stream as it comes; this page cannot, since it does not end.
 `;
 
 const STREAM_ANSWER = {
@@ -52,7 +112,7 @@ const STREAM_ANSWER = {
         'X-Accel-Buffering': { schema: { type: 'string' }, example: 'no' },
       },
       content: {
-        'text/event-stream': { schema: { type: 'string' }, example: EXAMPLE },
+        'text/event-stream': { schema: { type: 'string' }, examples: EXAMPLES },
         'application/x-ndjson': { schema: { $ref: '#/components/schemas/StreamLine' } },
       },
     },
@@ -76,10 +136,8 @@ export function connect(app: App, context: Context): void {
           'One request makes a client and opens its stream. Who it is, is said by the first that is there: the Bearer token, `token`, ' +
           'the cursor in Last-Event-ID, the cursor in `after`; with none of them it is a new client. So a plain EventSource that ' +
           'reconnects is the same client again.\n\nA token that is not genuine is refused; a cursor that is not genuine, or whose ' +
-          'client has left, opens a new client with `resumed: false`. Unknown parameters are ignored and named in the welcome.\n\n' +
-          'Events: `welcome` (WelcomeEvent), unnamed (Message, its id is the cursor behind it), `gap` (GapEvent), `presence` ' +
-          '(PresenceEvent, with `presence=true`), `read` (ReadState), `bye` (ByeEvent). ' +
-          'A comment line every heartbeat. With `Accept: application/x-ndjson` the same, a StreamLine a line.',
+          'client has left, opens a new client with `resumed: false`. Unknown parameters are ignored and named in the welcome.\n' +
+          EVENTS,
         security: [{}, { token: [] }],
         headers: ConnectHeaders,
         querystring: ConnectQuery,
