@@ -38,7 +38,7 @@ Server-Sent Events; \`GET /clients\` is LIST, \`POST /clients/{index}/messages\`
 Try it on this page, with what is filled in:
 
 1. **Connect**, \`POST /clients\`: makes a client, and answers with its token.
-2. **Authorize**, above: paste the token, and what you send is from that client.
+2. **Authorize**, below: paste the token, and what you send is from that client.
 3. **LIST**, \`GET /clients\`: shows who there is, each with an \`index\`.
 4. **SEND**, \`POST /clients/{index}/messages\`: reaches one of them. Without a token it is from nobody.
 5. **Mailbox**, \`GET /clients/{index}/messages\`: reads what reached your client.

@@ -29,4 +29,6 @@ expect '"name":"probe"' "$(curl -sS "$url/clients/$index")"
 expect '^201$' "$(curl -sS -o /dev/null -w '%{http_code}' "$url/clients/$index/messages" -d 'Hello, probe!')"
 wait_for '^data:.*"text":"Hello, probe!"'
 expect '^404$' "$(curl -sS -o /dev/null -w '%{http_code}' "$url/clients/999999999/messages" -d 'Hello, nobody!')"
-echo "LIST, SEND and receive work as client $index."
+script=$(curl -sS "$url/" | grep -oE 'assets/page-[A-Z0-9]+\.js')
+expect '^200 [0-9]{5,} application/javascript' "$(curl -sS -o /dev/null -w '%{http_code} %{size_download} %{content_type}' "$url/$script")"
+echo "The page, LIST, SEND and receive work as client $index."

@@ -45,7 +45,10 @@ void t.test('every example can be sent as it is, from the page', { skip: noBrows
   const connect = page.locator('[id="operations-Connect-connect"]');
   await connect.locator('.opblock-summary-control').click();
   for (const event of ['welcome', 'gap', 'presence', 'read', 'bye']) {
-    await connect.locator('td code', { hasText: new RegExp(`^${event}$`) }).first().waitFor();
+    await connect
+      .locator('td code', { hasText: new RegExp(`^${event}$`) })
+      .first()
+      .waitFor();
   }
   await connect.getByText('event: welcome').first().waitFor();
   t.equal(await connect.locator('.examples-select option').count(), 7, 'one example of each');

@@ -3,7 +3,7 @@ import type { ProxyKind } from '../proxy.js';
 import { answersLines } from './bulk.js';
 import { drains, failsOver } from './handing-over.js';
 import { repeatsNothing, survivesKill } from './losing-nothing.js';
-import { hidesMetrics, passesOn } from './passing-on.js';
+import { hidesMetrics, passesOn, servesPage } from './passing-on.js';
 import { comeAtOnce, livesByHeartbeats, manyOnOneConnection, noticesLeaving } from './streaming.js';
 
 type Behaviours = readonly (readonly [what: string, (t: Test, kind: ProxyKind) => Promise<void>])[];
@@ -16,6 +16,7 @@ export const ordinarily: Behaviours = [
   ['lines in bulk are answered while more are sent', answersLines],
   ['who leaves is away at once', noticesLeaving],
   ['InterChat learns the host and the address of the client, and no forged one', passesOn],
+  ['the page, as it is compressed and to be kept', servesPage],
   ['what only the operator is to see stays inside', hidesMetrics],
 ];
 

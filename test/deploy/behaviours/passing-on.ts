@@ -25,6 +25,21 @@ export async function passesOn(t: Test, kind: ProxyKind): Promise<void> {
   );
 }
 
+export async function servesPage(t: Test, kind: ProxyKind): Promise<void> {
+  const server = await interchat(t);
+  const proxy = await kind.start(t, { upstreams: [server.port] });
+  const page = await ask(proxy.url);
+  t.match(page, {
+    status: 200,
+    headers: { 'content-security-policy': "script-src 'self'", 'cache-control': 'no-cache', etag: /./ },
+  });
+  const [script = ''] = /assets\/page-\w+\.js/.exec(page.text) ?? [];
+  t.match(await ask(`${proxy.url}/${script}`, { headers: { 'accept-encoding': 'br' } }), {
+    status: 200,
+    headers: { 'content-encoding': 'br', 'cache-control': /immutable/, vary: /accept-encoding/i },
+  });
+}
+
 export async function hidesMetrics(t: Test, kind: ProxyKind): Promise<void> {
   const server = await interchat(t);
   const proxy = await kind.start(t, { upstreams: [server.port] });
