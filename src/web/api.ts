@@ -121,8 +121,9 @@ export function refusalOf({ status, statusText, headers }: Response, body: strin
 /** What to tell people of an error. */
 export function explain(error: unknown): string {
   if (error instanceof ProblemError) {
-    const errors = error.errors.map(({ path, message }) => `${path} ${message}`.trim()).join('; ');
-    return errors === '' ? error.message : `${error.message} (${errors})`;
+    // What is wrong with which field says more than the sentence about all of it.
+    const errors = error.errors.map(({ path, message }) => `The ${path} ${message}.`);
+    return errors.length > 0 ? errors.join(' ') : error.message;
   }
   return error instanceof Error ? error.message : String(error);
 }

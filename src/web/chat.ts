@@ -96,7 +96,7 @@ export class Chat {
         name: this.session.get('name'),
         rooms: this.session.get('rooms') ?? [],
       }),
-      identityLost: () => this.#forget(),
+      identityLost: (why) => (why === 'gone' ? this.#forget() : this.#beginAnew()),
       events: (events, raw) => {
         this.#events(events, raw);
         this.#shared.pass(raw);
@@ -236,7 +236,7 @@ export class Chat {
 
   /** The request that entering or leaving a room is. */
   membership(room: string, enter: boolean): Call {
-    const path = `rooms/${room}/members/${this.me.value?.index ?? 0}`;
+    const path = `rooms/${encodeURIComponent(room)}/members/${this.me.value?.index ?? 0}`;
     return {
       what: enter ? `Enter the room ${room}` : `Leave the room ${room}`,
       method: enter ? 'PUT' : 'DELETE',
@@ -570,6 +570,20 @@ export class Chat {
     this.session.set('token', undefined);
     this.session.set('cursor', undefined);
     this.#mailbox.reset();
+  }
+
+  /** The server has another log: nothing that was said means anything there, not even the ids. */
+  #beginAnew(): void {
+    this.#forget();
+    batch(() => {
+      for (const name of ['index', 'sent', 'former', 'marks'] as const) this.session.set(name, undefined);
+      this.#mailboxRead = 0;
+      for (const conversation of this.conversations.value.values()) conversation.clear();
+      this.outbox.disown();
+      this.notice(
+        'The server was set up anew, or its data were moved away: nothing of what was said here before is known to it.',
+      );
+    });
   }
 
   #was(index: number): void {

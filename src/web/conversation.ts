@@ -103,6 +103,16 @@ export class Conversation {
     this.older.value = 'more';
   }
 
+  /** Forgets all that was said, but not what is still to be sent. */
+  clear(): void {
+    this.#known.clear();
+    this.entries.value = [];
+    this.mark.value = 0;
+    this.unreadBefore.value = 0;
+    this.divider.value = undefined;
+    this.older.value = 'unknown';
+  }
+
   /** Notes that it was read up to its end. Returns whether that is new. */
   readToEnd(): boolean {
     const newest = this.newest?.place ?? 0;

@@ -37,8 +37,11 @@ export interface Identity {
 
 export interface LinkListener {
   identity(): Identity;
-  /** The token is void, or its client has left: the next attempt is to be as a new client. */
-  identityLost(): void;
+  /**
+   * The next attempt is to be as a new client: this one has left, or, where it is `unknown`, is of another log than the
+   * server's, which was set up anew.
+   */
+  identityLost(why: 'gone' | 'unknown'): void;
   /** Complete events, in the order in which they came together, and their bytes as text. */
   events(events: readonly ServerSentEvent[], raw: string): void;
 }
@@ -107,7 +110,7 @@ export class Link {
         return this.close();
       }
       if (end.kind === 'lost') {
-        this.listener.identityLost();
+        this.listener.identityLost(end.why);
         failures = 0;
         continue;
       }
@@ -171,7 +174,7 @@ export class Link {
       connection.abort();
     }
     if (bye === 'left') return { kind: 'left' };
-    if (bye === 'expired') return { kind: 'lost' };
+    if (bye === 'expired') return { kind: 'lost', why: 'gone' };
     return { kind: 'broken', welcomed, why: whyBroken(bye, answered), least: parser.retry };
   }
 
@@ -189,7 +192,8 @@ export class Link {
   }
 
   #refused(problem: ProblemError): End {
-    if (problem.status === 401 || problem.status === 410) return { kind: 'lost' };
+    if (problem.status === 401) return { kind: 'lost', why: 'unknown' };
+    if (problem.status === 410) return { kind: 'lost', why: 'gone' };
     return { kind: 'broken', welcomed: false, why: problem.message, least: problem.retryAfter };
   }
 }
@@ -197,7 +201,7 @@ export class Link {
 /** How a connection came to its end. `least`: what the server asks to be left alone for, in milliseconds. */
 type End =
   | { readonly kind: 'left' }
-  | { readonly kind: 'lost' }
+  | { readonly kind: 'lost'; readonly why: 'gone' | 'unknown' }
   | { readonly kind: 'broken'; readonly welcomed: boolean; readonly why: string; readonly least?: number | undefined };
 
 function whyBroken(bye: string | undefined, answered: boolean): string {

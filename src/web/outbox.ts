@@ -90,9 +90,15 @@ export class Outbox {
     void this.#work(to);
   }
 
+  /** Whoever wrote what waits is not known to this server: it goes out only when somebody says so, as the addressee may be another one. */
+  disown(): void {
+    this.#keep(this.#outgoing.map((one) => ({ ...one, sender: 0 })));
+  }
+
   /** Whether a repeat of this may arrive twice: its key means nothing any more. */
-  mayArriveTwice(outgoing: Outgoing): boolean {
-    return !this.#keyHolds(outgoing);
+  mayArriveTwice({ key }: Pending): boolean {
+    const outgoing = this.#outgoing.find((one) => one.key === key);
+    return outgoing !== undefined && !this.#keyHolds(outgoing);
   }
 
   /** The stream has brought one's own message: a pending one that says the same is shown no more. It stays under way until it is answered. */

@@ -61,6 +61,29 @@ void t.test('the link of the page', { skip: noBrowser }, async (t) => {
     t.same([...alice.complaints, ...bob.complaints], []);
   });
 
+  await t.test('a server that was set up anew is begun with anew', async (t) => {
+    const port = await lastingPort();
+    const url = `http://localhost:${port}/`;
+    const first = await spawnServer(t, { folder: await temporaryFolder(t), port });
+    const { page, complaints } = await visit(t, browser, url, { name: 'alice' });
+    await enterRoom(page, 'lobby');
+    await say(page, 'of old');
+    await shows(page, 'of old');
+    await first.end('SIGKILL');
+    await page.locator('.link.broken').waitFor();
+    const server = await spawnServer(t, { folder: await temporaryFolder(t), port });
+    await hurry(page);
+    await page.getByText(/set up anew/).waitFor();
+    await isLive(page);
+    await page.locator('.composer textarea:enabled').waitFor();
+    // Its id is that of the message of old.
+    await say(page, 'of now');
+    await shows(page, 'of now');
+    t.same(await textsOf(page), ['of now']);
+    t.match((await ask(`${server.url}/clients/1`)).json, { name: 'alice', rooms: ['lobby'] });
+    t.same(complaints, []);
+  });
+
   await t.test('one of two is cut off, returns, and has missed nothing', async (t) => {
     const server = await startServer(t, { heartbeat: 0.3 });
     const proxy = await TcpProxy.open(await lastingPort(), server.port);

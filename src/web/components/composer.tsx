@@ -75,5 +75,5 @@ export function Composer({ chat, conversation, title }: Props) {
 function whyNot(chat: Chat, { key }: Conversation): string {
   if (!chat.me.value) return 'Not connected yet';
   if (roomOf(key) !== undefined) return 'Enter the room to talk in it';
-  return key === 'nobody' ? 'There is nobody to answer' : 'This client has left';
+  return key === 'nobody' ? 'There is nobody to answer' : 'This client is not here';
 }

@@ -84,7 +84,7 @@ function Detail({ chat, conversation }: Props) {
   }
   const client = chat.people.get(index);
   if (index === chat.me.value?.index) return <p class="detail">Client {index}: that is you.</p>;
-  if (!client) return <p class="detail">Client {index} has left.</p>;
+  if (!client) return <p class="detail">Client {index} is not here.</p>;
   return (
     <p class="detail">
       Client {index}, {client.status === 'online' ? 'online' : `away, ${lastSeen(client, now.value)}`}

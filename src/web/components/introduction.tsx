@@ -27,7 +27,8 @@ export function Introduction({ chat }: { readonly chat: Chat }) {
       </dl>
       <p>
         “How it works” shows the events of your stream as they come, and for each thing you do here the command that
-        does the same. All of it is described in <a href="docs/">the API</a>.
+        does the same. All of it is described in <a href="docs/">the API</a>. <kbd>Alt</kbd> with <kbd>↑</kbd> or{' '}
+        <kbd>↓</kbd> goes from one conversation to the next.
       </p>
     </section>
   );
