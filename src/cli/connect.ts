@@ -6,8 +6,9 @@ import { commandsHelp } from './terminal/commands.js';
 import { PlainScreen } from './terminal/plain-screen.js';
 import { runSession } from './terminal/session.js';
 import { TerminalScreen } from './terminal/terminal-screen.js';
+import { isColorWanted, isWanted } from './when.js';
 
-const OPTIONS = ['url', 'name', 'rooms', 'presence', 'token', 'timeout'] as const;
+const OPTIONS = ['url', 'name', 'rooms', 'presence', 'token', 'timeout', 'color', 'timestamps', 'bell'] as const;
 
 export const command: Command = {
   usage: 'connect [URL] [--name NAME] [--rooms LIST]',
@@ -23,7 +24,7 @@ export const command: Command = {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);
     const [url, ...rest] = positionals;
     if (rest.length > 0) throw new UsageError(`connect takes one URL, not also ${rest.join(' ')}.`);
-    const { name, rooms, presence, token, timeout } = settings;
+    const { name, rooms, presence, token, timeout, color, timestamps, bell } = settings;
     const client = await connect(url === undefined ? settings.url : serverUrl(url), {
       name,
       rooms,
@@ -38,6 +39,11 @@ export const command: Command = {
       byHand && process.env.TERM !== 'dumb'
         ? new TerminalScreen(stdin, stdout)
         : new PlainScreen(stdin, stdout, { echo: !byHand });
-    return runSession(client, screen);
+    const look = {
+      colors: isColorWanted(color, stdout, process.env),
+      timestamps: isWanted(timestamps, stdout),
+      bell,
+    };
+    return runSession(client, screen, look);
   },
 };

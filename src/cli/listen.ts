@@ -5,8 +5,22 @@ import { optionsHelp, readOptions } from './options.js';
 import { note, write } from './output.js';
 import { visibleJson } from './visible.js';
 import { errorLine, messageLines, presenceLine } from './wording.js';
+import { isColorWanted, isWanted } from './when.js';
 
-const OPTIONS = ['url', 'name', 'rooms', 'presence', 'token', 'since', 'once', 'timeout', 'json', 'quiet'] as const;
+const OPTIONS = [
+  'url',
+  'name',
+  'rooms',
+  'presence',
+  'token',
+  'since',
+  'once',
+  'timeout',
+  'json',
+  'quiet',
+  'color',
+  'timestamps',
+] as const;
 
 export const command: Command = {
   usage: 'listen [--rooms LIST] [--presence] [--json] [--once] [--since CURSOR]',
@@ -22,7 +36,24 @@ export const command: Command = {
   async run(args) {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);
     if (positionals.length > 0) throw new UsageError(`listen takes no arguments, not ${positionals.join(' ')}.`);
-    const { url, name, rooms, presence, token, since: cursor, once, timeout, json, quiet } = settings;
+    const {
+      url,
+      name,
+      rooms,
+      presence,
+      token,
+      since: cursor,
+      once,
+      timeout,
+      json,
+      quiet,
+      color,
+      timestamps,
+    } = settings;
+    const look = {
+      colors: isColorWanted(color, process.stdout, process.env),
+      timestamps: isWanted(timestamps, process.stdout),
+    };
     const stopping = new AbortController();
     const stop = () => stopping.abort();
     process.once('SIGINT', stop).once('SIGTERM', stop);
@@ -52,7 +83,7 @@ export const command: Command = {
     let came = false;
     for await (const message of client.messages()) {
       came = true;
-      await write(`${json ? jsonLine(message, client.cursor) : messageLines(message)}\n`);
+      await write(`${json ? jsonLine(message, client.cursor) : messageLines(message, look)}\n`);
       if (once) break;
     }
     clearTimeout(timer);

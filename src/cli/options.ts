@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { UsageError } from './exit-code.js';
+import { type When, WHENS } from './when.js';
 import { roomName } from './target.js';
 
 /** What the flags of all commands come to. Each command takes some of them. */
@@ -12,6 +13,9 @@ export interface Settings {
   readonly presence: boolean;
   readonly json: boolean;
   readonly quiet: boolean;
+  readonly color: When;
+  readonly timestamps: When;
+  readonly bell: boolean;
   readonly once: boolean;
   readonly since: string | undefined;
   /** Milliseconds. */
@@ -34,6 +38,9 @@ const OPTIONS: Readonly<Record<OptionName, Option>> = {
   presence: { help: 'tell who comes and goes' },
   json: { help: 'a JSON object a line on standard output' },
   quiet: { help: 'say nothing but what was asked for' },
+  color: { value: 'WHEN', help: 'names in colours: auto (on a terminal, unless NO_COLOR is set), always, never' },
+  timestamps: { value: 'WHEN', help: 'when each message was sent: auto (on a terminal), always, never' },
+  bell: { help: 'ring when a message comes in' },
   once: { help: 'end after the first message' },
   since: { value: 'CURSOR', help: 'go on behind the message that came with this cursor' },
   timeout: { value: 'SECONDS', help: 'how long to wait' },
@@ -73,6 +80,9 @@ export function readOptions<K extends OptionName>(
     presence: () => on('presence'),
     json: () => on('json'),
     quiet: () => on('quiet'),
+    color: () => when('color', value('color')),
+    timestamps: () => when('timestamps', value('timestamps')),
+    bell: () => on('bell'),
     once: () => on('once'),
     since: () => value('since'),
     timeout: () => milliseconds(value('timeout')),
@@ -122,6 +132,12 @@ function isOn(name: OptionName, env: NodeJS.ProcessEnv): boolean {
   if (['1', 'true', 'yes', 'on'].includes(text)) return true;
   if (['', '0', 'false', 'no', 'off'].includes(text)) return false;
   throw new UsageError(`${variableOf(name)} takes 1 or 0, not ${JSON.stringify(text)}.`);
+}
+
+function when(name: OptionName, text = 'auto'): When {
+  const found = WHENS.find((when) => when === text);
+  if (found) return found;
+  throw new UsageError(`--${name} takes ${WHENS.join(', ')}, not ${JSON.stringify(text)}.`);
 }
 
 function roomNames(text: string | undefined): string[] | undefined {

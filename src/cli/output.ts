@@ -8,10 +8,13 @@ export function note(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** Whoever reads standard output may stop reading: `interchat list | head -1` ends quietly, as others do. */
+/**
+ * Whoever reads standard output may stop reading: `interchat list | head -1` ends quietly, as others do. So it does when the
+ * terminal is closed (EIO).
+ */
 export function endWhenPipeCloses(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
     process.exit(0);
   });
 }

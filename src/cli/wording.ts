@@ -1,6 +1,19 @@
 import type { ClientInfo, Destination, Message, Presence, RoomInfo } from '../sdk/index.js';
 import { ProblemError } from '../sdk/errors.js';
+import { colored, dimmed } from './color.js';
+import { timeOf } from './time.js';
 import { visible, visibleJson } from './visible.js';
+
+/** How messages are shown. */
+export interface Look {
+  /** Each name in a colour of its own. */
+  readonly colors: boolean;
+  /** When each was sent. */
+  readonly timestamps: boolean;
+}
+
+/** As a program expects it. */
+const PLAIN: Look = { colors: false, timestamps: false };
 
 /** A client in a list, on one line. */
 export function clientLine({ index, name, socket }: ClientInfo): string {
@@ -12,7 +25,7 @@ export function clientLine({ index, name, socket }: ClientInfo): string {
  * A message for people. Further lines of its text are indented, so that none of them can pass for a message of somebody
  * else.
  */
-export function messageLines({ from, to, text, data }: Message): string {
+export function messageLines({ from, to, text, data, sentAt }: Message, { colors, timestamps }: Look = PLAIN): string {
   const parts = [];
   if (text !== undefined) {
     parts.push(
@@ -23,7 +36,9 @@ export function messageLines({ from, to, text, data }: Message): string {
     );
   }
   if (data !== undefined) parts.push(visibleJson(data));
-  return `${sender(from)}${where(to)}: ${parts.join(' ')}`;
+  const who = colors && from !== null ? colored(party(from), from.name ?? String(from.index)) : sender(from);
+  const time = timestamps ? `${timeOf(sentAt)} ` : '';
+  return `${colors && timestamps ? dimmed(time) : time}${who}${where(to)}: ${parts.join(' ')}`;
 }
 
 /** A room in a list, on one line. */

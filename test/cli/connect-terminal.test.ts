@@ -3,15 +3,9 @@ import { type Client, connect, InterChat } from '../../src/sdk/index.js';
 import { temporaryFolder } from '../support/folder.js';
 import { refusal, scriptedServer, stream, welcome } from '../sdk/scripted-server.js';
 import { spawnServer, startServer } from '../support/server.js';
+import { CTRL_C, CTRL_D, CTRL_U, ENTER, LEFT, TAB, UP } from './keys.js';
+import { receiveText } from './receive.js';
 import { NO_TERMINAL, Terminal } from './terminal.js';
-
-const ENTER = '\r';
-const CTRL_C = '\x03';
-const CTRL_D = '\x04';
-const CTRL_U = '\x15';
-const UP = '\x1b[A';
-const LEFT = '\x1b[D';
-const TAB = '\t';
 
 const skip = NO_TERMINAL === undefined ? false : NO_TERMINAL;
 
@@ -23,14 +17,9 @@ async function connected(t: Test, url: string, name?: string): Promise<Client> {
   return client;
 }
 
-async function receive(client: Client): Promise<string | undefined> {
-  for await (const { text } of client.messages()) return text;
-  throw new Error('no message came');
-}
-
 void t.test('the transcript of the contract, on a terminal', { skip }, async (t) => {
   const { url } = await startServer(t);
-  const terminal = new Terminal(t, ['connect', url]);
+  const terminal = await Terminal.open(t, ['connect', url]);
   await terminal.until('Client 1 connected.', 'Enter command:');
   const other = await connected(t, url);
   terminal.type(`LIST${ENTER}`);
@@ -40,7 +29,7 @@ void t.test('the transcript of the contract, on a terminal', { skip }, async (t)
   terminal.type(`2${ENTER}`);
   await terminal.until('Enter message:');
   terminal.type(`Hello, Client 2!${ENTER}`);
-  t.equal(await receive(other), 'Hello, Client 2!');
+  t.equal(await receiveText(other), 'Hello, Client 2!');
   await terminal.until('Enter command:');
   t.strictSame(terminal.screen, [
     'Client 1 connected.',
@@ -59,7 +48,7 @@ void t.test('the transcript of the contract, on a terminal', { skip }, async (t)
 
 void t.test('typed text stays intact when a message comes in', { skip }, async (t) => {
   const { url } = await startServer(t);
-  const terminal = new Terminal(t, ['connect', url]);
+  const terminal = await Terminal.open(t, ['connect', url]);
   await terminal.until('Client 1 connected.', 'Enter command:');
   const other = await connected(t, url, 'bob');
   terminal.type('SEND 2 half a');
@@ -72,7 +61,7 @@ void t.test('typed text stays intact when a message comes in', { skip }, async (
   await other.send(1, 'one\ntwo\x1b[2J');
   await terminal.until('Client 2 (bob): one', '  two␛[2J', 'Enter command: SEND 2 half a message');
   terminal.type(`wise ${ENTER}`);
-  t.equal(await receive(other), 'half a wise message');
+  t.equal(await receiveText(other), 'half a wise message');
 
   terminal.type(`SEND${ENTER}`);
   await terminal.until('Enter client index to send message to:');
@@ -85,12 +74,12 @@ void t.test('typed text stays intact when a message comes in', { skip }, async (
   await other.send(1, 'while asked what');
   await terminal.until('Client 2 (bob): while asked what', 'Enter message: in the mid');
   terminal.type(`dle${ENTER}`);
-  t.equal(await receive(other), 'in the middle');
+  t.equal(await receiveText(other), 'in the middle');
 });
 
 void t.test('so does a text of several rows, typed or pasted', { skip }, async (t) => {
   const { url } = await startServer(t);
-  const terminal = new Terminal(t, ['connect', url], { columns: 20 });
+  const terminal = await Terminal.open(t, ['connect', url], { columns: 20 });
   await terminal.until('Client 1 connected.', 'Enter command:');
   const other = await connected(t, url);
   const rows = ['Enter command: 01234', '56789012345678901234', '56789'];
@@ -118,7 +107,7 @@ void t.test('so does a text of several rows, typed or pasted', { skip }, async (
 
 void t.test('lines pasted at once are taken one after the other, each behind its question', { skip }, async (t) => {
   const { url } = await startServer(t);
-  const terminal = new Terminal(t, ['connect', url]);
+  const terminal = await Terminal.open(t, ['connect', url]);
   await terminal.until('Client 1 connected.', 'Enter command:');
   const other = await connected(t, url);
   terminal.type(`LIST${ENTER}SEND${ENTER}2${ENTER}Hello${ENTER}QU`);
@@ -132,14 +121,14 @@ void t.test('lines pasted at once are taken one after the other, each behind its
     'Enter message: Hello',
     'Enter command: QU',
   );
-  t.equal(await receive(other), 'Hello');
+  t.equal(await receiveText(other), 'Hello');
   terminal.type(`IT${ENTER}`);
   t.equal(await terminal.exited, 0);
 });
 
 void t.test('Tab completes commands and clients; Up recalls commands, not messages', { skip }, async (t) => {
   const { url } = await startServer(t);
-  const terminal = new Terminal(t, ['connect', url]);
+  const terminal = await Terminal.open(t, ['connect', url]);
   await terminal.until('Client 1 connected.', 'Enter command:');
   const other = await connected(t, url, 'bob');
   terminal.type(`se${TAB}`);
@@ -149,7 +138,7 @@ void t.test('Tab completes commands and clients; Up recalls commands, not messag
   terminal.type(ENTER);
   await terminal.until('Enter message:');
   terminal.type(`Hello${ENTER}`);
-  t.equal(await receive(other), 'Hello');
+  t.equal(await receiveText(other), 'Hello');
   await terminal.until('Enter message: Hello', 'Enter command:');
   terminal.type(UP);
   await terminal.until('Enter command: send bob');
@@ -163,7 +152,7 @@ void t.test('Tab completes commands and clients; Up recalls commands, not messag
 
 void t.test('Ctrl-C clears the line, calls a question off, and then leaves', { skip }, async (t) => {
   const { url } = await startServer(t);
-  const terminal = new Terminal(t, ['connect', url]);
+  const terminal = await Terminal.open(t, ['connect', url]);
   await terminal.until('Client 1 connected.', 'Enter command:');
   terminal.type('SEND 1 oops');
   await terminal.until('Enter command: SEND 1 oops');
@@ -181,7 +170,7 @@ void t.test('Ctrl-C clears the line, calls a question off, and then leaves', { s
 void t.test('Ctrl-C while a command is not answered gives that up, with what was typed ahead', { skip }, async (t) => {
   const never = () => undefined;
   const { url } = await scriptedServer(t, stream(welcome()), never, refusal(410, 'client-gone'));
-  const terminal = new Terminal(t, ['connect', url]);
+  const terminal = await Terminal.open(t, ['connect', url]);
   await terminal.until('Client 1 connected.', 'Enter command:');
   terminal.type(`LIST${ENTER}SEND 1 x${ENTER}${CTRL_C}`);
   await terminal.until('Enter command: LIST', 'Interrupted.', 'Enter command:');
@@ -191,7 +180,7 @@ void t.test('Ctrl-C while a command is not answered gives that up, with what was
 
 void t.test('Ctrl-D leaves', { skip }, async (t) => {
   const { url } = await startServer(t);
-  const terminal = new Terminal(t, ['connect', url]);
+  const terminal = await Terminal.open(t, ['connect', url]);
   await terminal.until('Client 1 connected.', 'Enter command:');
   terminal.type(CTRL_D);
   t.equal(await terminal.exited, 0);
@@ -202,7 +191,7 @@ void t.test('a lost connection is said above what is being typed', { skip }, asy
   const folder = await temporaryFolder(t);
   let server = await spawnServer(t, { folder });
   const { url, port } = server;
-  const terminal = new Terminal(t, ['connect', url]);
+  const terminal = await Terminal.open(t, ['connect', url]);
   await terminal.until('Client 1 connected.', 'Enter command:');
   terminal.type('SEND 1 still');
   await terminal.until('Enter command: SEND 1 still');

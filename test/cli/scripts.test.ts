@@ -7,6 +7,7 @@ import { temporaryFolder } from '../support/folder.js';
 import { lastingPort } from '../support/port.js';
 import { run, startServer } from '../support/server.js';
 import { Interchat } from './interchat.js';
+import { receive } from './receive.js';
 
 t.jobs = 2;
 
@@ -14,11 +15,6 @@ async function connected(t: Test, url: string, name?: string): Promise<Client> {
   const client = await connect(url, { name });
   t.teardown(() => client.close());
   return client;
-}
-
-async function receive(client: Client) {
-  for await (const message of client.messages()) return message;
-  throw new Error('no message came');
 }
 
 void t.test('help and version', async (t) => {

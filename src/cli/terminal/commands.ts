@@ -3,7 +3,8 @@ import { CommandError, ExitCode } from '../exit-code.js';
 import { findTarget, roomName } from '../target.js';
 import { visible } from '../visible.js';
 import { clientLine, count, roomLine } from '../wording.js';
-import type { Completer, Question } from './screen.js';
+import type { Completer } from './completion.js';
+import type { Question } from './screen.js';
 
 /** What a command works with. */
 export interface Context {
@@ -27,6 +28,9 @@ export interface TerminalCommand {
   /** @param rest what stands behind the name. @returns `quit` to end the session */
   run(context: Context, rest: string): Promise<'quit' | void>;
 }
+
+/** For so many milliseconds Tab waits for the server: nothing that is typed behind it is shown meanwhile. */
+const OFFER_PATIENCE = 1_000;
 
 const LIST: TerminalCommand = {
   names: ['LIST'],
@@ -208,7 +212,7 @@ export async function completeCommand(client: Client, line: string): Promise<[st
 /** Completes the index or the name of a client. */
 async function completeTarget(client: Client, typed: string): Promise<[string[], string]> {
   if (/\s/.test(typed)) return [[], typed];
-  const { clients } = await client.list({ limit: 1000 });
+  const { clients } = await client.list({ limit: 1000 }, { signal: AbortSignal.timeout(OFFER_PATIENCE) });
   const targets = clients.flatMap(({ index, name }) => [String(index), name ?? '']);
   // A name with a space in it cannot be told from a name and the text behind it.
   const usable = targets.filter((target) => target.startsWith(typed) && /^\S+$/.test(target));
@@ -218,7 +222,7 @@ async function completeTarget(client: Client, typed: string): Promise<[string[],
 /** Completes the name of a room, with the # in front if it was typed so. */
 async function completeRoom(client: Client, typed: string): Promise<[string[], string]> {
   if (/\s/.test(typed)) return [[], typed];
-  const { rooms } = await client.listRooms({ limit: 1000 });
+  const { rooms } = await client.listRooms({ limit: 1000 }, { signal: AbortSignal.timeout(OFFER_PATIENCE) });
   const mark = typed.startsWith('#') ? '#' : '';
   return [rooms.map(({ name }) => mark + name).filter((name) => name.startsWith(typed)), typed];
 }

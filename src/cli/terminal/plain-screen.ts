@@ -1,7 +1,7 @@
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { visible } from '../visible.js';
-import type { Question, Screen } from './screen.js';
+import { promptOf, type Question, type Screen } from './screen.js';
 
 export interface PlainScreenOptions {
   /** Write each line that was read behind its question, as it would stand there had somebody typed it. */
@@ -30,8 +30,9 @@ export class PlainScreen implements Screen {
     process.once('SIGINT', () => this.end()).once('SIGTERM', () => this.end());
   }
 
-  async ask({ prompt }: Question): Promise<string | undefined> {
+  async ask(question: Question): Promise<string | undefined> {
     if (this.#ended) return undefined;
+    const prompt = promptOf(question);
     this.#prompt = prompt;
     this.output.write(prompt);
     const step = await Promise.race([this.#reading.next(), this.#end]);
@@ -46,6 +47,10 @@ export class PlainScreen implements Screen {
 
   print(text: string): void {
     this.output.write(this.#prompt === undefined ? `${text}\n` : `\n${text}\n${this.#prompt}`);
+  }
+
+  refresh(): void {
+    // A line that was written stays as it is.
   }
 
   end(): void {

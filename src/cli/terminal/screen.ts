@@ -1,9 +1,8 @@
-/** Offers what a line could be completed to: the candidates, and the part of the line that they replace. */
-export type Completer = (line: string) => Promise<[candidates: string[], part: string]>;
+import type { Completer } from './completion.js';
 
 export interface Question {
-  /** Such as `Enter command: `. */
-  readonly prompt: string;
+  /** Such as `Enter command: `; it may change while the question is open: see Screen.refresh. */
+  readonly prompt: string | (() => string);
   readonly complete?: Completer;
   /** Whether Up brings the answer back at a later question. */
   readonly recall?: boolean;
@@ -15,8 +14,15 @@ export interface Screen {
   ask(question: Question): Promise<string | undefined>;
   /** Puts lines above the question, if one is open; what is typed stays as it is. */
   print(text: string): void;
+  /** The prompt of the open question has changed. */
+  refresh(): void;
   /** Calls the open question off, and all further ones. */
   end(): void;
   /** Called when whoever sits there does not want to wait any longer for the answer to a command. */
   onInterrupt: () => void;
+}
+
+/** What stands in front of the answer, now. */
+export function promptOf({ prompt }: Question): string {
+  return typeof prompt === 'string' ? prompt : prompt();
 }

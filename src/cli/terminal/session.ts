@@ -1,6 +1,6 @@
 import { type Client, InterChatError } from '../../sdk/index.js';
 import { CommandError, ExitCode } from '../exit-code.js';
-import { count, errorLine, messageLines, presenceLine } from '../wording.js';
+import { count, errorLine, type Look, messageLines, presenceLine } from '../wording.js';
 import { visible } from '../visible.js';
 import { completeCommand, parseCommand } from './commands.js';
 import type { Screen } from './screen.js';
@@ -11,14 +11,21 @@ const PATIENCE = 5_000;
 /** More messages than this are not counted. */
 const COUNTED = 100;
 
+const BELL = '\x07';
+
+/** How messages are shown, and whether a bell rings for those of others. */
+interface SessionLook extends Look {
+  readonly bell: boolean;
+}
+
 /**
  * Takes commands until the end of input or QUIT, then leaves; prints meanwhile what comes in.
  * @returns the exit code
  * @throws what the client cannot go on after: see Client.messages
  */
-export async function runSession(client: Client, screen: Screen): Promise<number> {
+export async function runSession(client: Client, screen: Screen, look: SessionLook): Promise<number> {
   screen.print(`Client ${client.index} connected.`);
-  const showing = showMessages(client, screen)
+  const showing = showMessages(client, screen, look)
     .then(
       () => undefined,
       (error: Error) => error,
@@ -68,7 +75,7 @@ async function runLine(client: Client, screen: Screen, line: string): Promise<'q
 }
 
 /** Prints messages, and how the connection fares, until the client ends. */
-async function showMessages(client: Client, screen: Screen): Promise<void> {
+async function showMessages(client: Client, screen: Screen, look: SessionLook): Promise<void> {
   // What was missed is announced before it is shown.
   let announced: Promise<void> = Promise.resolve();
   client.on('disconnected', ({ retryIn }) =>
@@ -83,7 +90,8 @@ async function showMessages(client: Client, screen: Screen): Promise<void> {
   });
   for await (const message of client.messages()) {
     await announced;
-    screen.print(messageLines(message));
+    const isOwn = message.from?.index === client.index;
+    screen.print((look.bell && !isOwn ? BELL : '') + messageLines(message, look));
   }
 }
 

@@ -1,130 +1,202 @@
-import {
-  clearScreenDown,
-  type CompleterResult,
-  createInterface,
-  cursorTo,
-  type Interface,
-  moveCursor,
-} from 'node:readline';
 import type { ReadStream, WriteStream } from 'node:tty';
-import { KeyGate } from './key-gate.js';
-import type { Completer, Question, Screen } from './screen.js';
+import { candidateLines, type Completion, commonRest } from './completion.js';
+import { type Key, KeyDecoder } from './key.js';
+import { LineEditor, type Request } from './line-editor.js';
+import { PromptArea } from './prompt-area.js';
+import { Recall } from './recall.js';
+import { promptOf, type Question, type Screen } from './screen.js';
 
-/** A screen on a terminal: readline edits, recalls and completes the line, and what comes in is put above it. */
+/** Pasted text comes between marks, so that a line break in it is no Enter. */
+const MARK_PASTES = '\x1b[?2004h';
+const MARK_NO_PASTES = '\x1b[?2004l';
+const CLEAR_SCREEN = '\x1b[H\x1b[2J';
+
+/** A question that is open, and the line that is typed for it. */
+interface Open {
+  readonly question: Question;
+  readonly editor: LineEditor;
+  readonly answer: (line: string | undefined) => void;
+}
+
+/**
+ * A screen on a terminal: somebody types at the bottom, and what comes in is put above. Keys typed while no question is open
+ * wait for the next one.
+ */
 export class TerminalScreen implements Screen {
   onInterrupt: () => void = () => undefined;
-  readonly #gate: KeyGate;
-  readonly #readline: Interface;
-  #answer: ((line: string | undefined) => void) | undefined;
-  #complete: Completer | undefined;
-  /** What Up brings back; readline itself would remember every line. */
-  #recalled: readonly string[] = [];
+  readonly #decoder = new KeyDecoder();
+  readonly #area = new PromptArea();
+  readonly #recall = new Recall();
+  #waiting: Key[] = [];
+  #open: Open | undefined;
   #ended = false;
+  #isCompleting = false;
+  readonly #take = (bytes: Buffer) => this.#keys(this.#decoder.decode(bytes));
+  readonly #resize = () => {
+    this.#area.resize(this.output.columns);
+    this.refresh();
+  };
+  readonly #resume = () => this.#enter();
+  readonly #restore = () => this.#leave();
+  readonly #stop = () => this.end();
 
   constructor(
-    input: ReadStream,
+    private readonly input: ReadStream,
     private readonly output: WriteStream,
   ) {
-    this.#gate = new KeyGate(input, {
-      onInterrupt: () => this.onInterrupt(),
-      isAtEnd: () => this.#readline.cursor === this.#readline.line.length,
-    });
-    this.#readline = createInterface({
-      input: this.#gate,
-      output,
-      terminal: true,
-      removeHistoryDuplicates: true,
-      completer: (line: string, callback: CompleterCallback) => this.#offer(line, callback),
-    });
-    this.#readline
-      .on('line', (line) => this.#settle(line))
-      .on('SIGINT', () => this.#interrupt())
-      .on('close', () => this.end());
-    // Behind readline, which takes the same keys first.
-    this.#gate.on('data', () => this.#countRows());
-    process.once('SIGTERM', () => this.end()).once('SIGHUP', () => this.end());
+    this.#enter();
+    input.on('data', this.#take).once('end', this.#stop);
+    output.on('resize', this.#resize);
+    process.on('SIGCONT', this.#resume).once('exit', this.#restore);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, this.#stop);
   }
 
-  ask({ prompt, complete, recall = false }: Question): Promise<string | undefined> {
+  ask(question: Question): Promise<string | undefined> {
     if (this.#ended) return Promise.resolve(undefined);
-    this.#complete = complete;
-    return new Promise((resolve) => {
-      const keep = (history: string[]) => {
-        if (recall) this.#recalled = [...history];
-        else history.splice(0, history.length, ...this.#recalled);
-      };
-      this.#readline.once('history', keep);
-      this.#answer = (line) => {
-        this.#readline.off('history', keep);
-        resolve(line);
-      };
-      this.#readline.setPrompt(prompt);
-      this.#readline.prompt();
-      this.#gate.open();
+    return new Promise((answer) => {
+      this.#recall.rewind();
+      this.#open = { question, editor: new LineEditor(question.recall ? this.#recall : undefined), answer };
+      this.refresh();
+      this.#work();
     });
   }
 
   print(text: string): void {
-    if (!this.#answer) {
-      this.output.write(`${text}\n`);
-      return;
-    }
-    // The question and what is typed may take several rows. They are wiped off, and drawn anew below the text: readline
-    // first goes up as many rows as the cursor was below the first, so it has to start as many rows down.
-    const { rows } = this.#readline.getCursorPos();
-    moveCursor(this.output, 0, -rows);
-    cursorTo(this.output, 0);
-    clearScreenDown(this.output);
-    this.output.write(`${text}\n${'\n'.repeat(rows)}`);
-    this.#readline.prompt(true);
+    const lines = `${text.replaceAll('\n', '\r\n')}\r\n`;
+    this.output.write(this.#open ? this.#draw(this.#open, lines) : lines);
+  }
+
+  refresh(): void {
+    if (this.#open) this.output.write(this.#draw(this.#open));
   }
 
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.#answer) this.output.write('\n');
     this.#settle(undefined);
     this.onInterrupt();
-    this.#readline.close();
-    this.#gate.close();
+    this.input.off('data', this.#take).off('end', this.#stop).pause();
+    this.output.off('resize', this.#resize);
+    process.off('SIGCONT', this.#resume).off('exit', this.#restore);
+    this.#leave();
   }
 
-  /**
-   * Readline draws anew from where it believes the first row to be. It counts rows when keys come one by one, but not when
-   * several come at once, as with a paste: then it would leave the old rows standing. What it counts with is no documented
-   * property, but has been there in every version.
-   */
-  #countRows(): void {
-    (this.#readline as Interface & { prevRows?: number }).prevRows = this.#readline.getCursorPos().rows;
+  /** Takes the terminal over: each key comes at once, and is not shown by itself. */
+  #enter(): void {
+    // A process that was stopped does not know that the shell has changed the mode meanwhile.
+    this.input.setRawMode(false).setRawMode(true);
+    this.output.write(MARK_PASTES);
+    this.refresh();
+  }
+
+  /** Gives the terminal back as it was. */
+  #leave(): void {
+    this.output.write(MARK_NO_PASTES);
+    this.input.setRawMode(false);
+  }
+
+  #draw({ question, editor }: Open, above = ''): string {
+    const { text, cursor, searchPrompt } = editor;
+    const label = searchPrompt ?? promptOf(question);
+    // A terminal that does not know its size says 0.
+    const size = { columns: this.output.columns || 80, rows: this.output.rows || 24 };
+    return this.#area.draw({ label, text, cursor }, size, above);
+  }
+
+  #keys(keys: readonly Key[]): void {
+    for (const key of keys) this.#waiting.push(key);
+    if (this.#open) this.#work();
+    else this.#heed();
+  }
+
+  /** Obeys the keys that wait, until one ends the question; the line is drawn once for all of them. */
+  #work(): void {
+    const open = this.#open;
+    // Tab has to be answered before what is typed behind it.
+    if (!open || this.#isCompleting || this.#waiting.length === 0) return;
+    const keys = this.#waiting;
+    this.#waiting = [];
+    for (const [index, key] of keys.entries()) {
+      const request = open.editor.press(key);
+      if (request === undefined) continue;
+      this.#waiting = keys.slice(index + 1);
+      this.#grant(request, open);
+      // What comes with an Enter may be meant to stop what it began.
+      if (this.#open !== open) return void setImmediate(() => this.#heed());
+      return this.#work();
+    }
+    this.refresh();
+  }
+
+  /** While no question is open, Ctrl-C gives up what is waited for, and all that was typed ahead of it. */
+  #heed(): void {
+    if (this.#open) return;
+    const interrupt = this.#waiting.findLastIndex((key) => key.type === 'press' && key.name === 'ctrl-c');
+    if (interrupt < 0) return;
+    this.#waiting = this.#waiting.slice(interrupt + 1);
+    this.onInterrupt();
+  }
+
+  #grant(request: Request, open: Open): void {
+    switch (request) {
+      case 'enter': {
+        const { text } = open.editor;
+        if (open.question.recall && text.trim() !== '') this.#recall.add(text);
+        return this.#settle(text);
+      }
+      case 'interrupt':
+        return this.#settle(undefined);
+      case 'end':
+        return this.end();
+      case 'complete':
+        return void this.#complete(open);
+      case 'clear-screen':
+        this.output.write(`${this.#area.erase()}${CLEAR_SCREEN}${this.#draw(open)}`);
+        return;
+      case 'suspend':
+        return this.#suspend();
+    }
+  }
+
+  /** Ctrl-Z, which the terminal does not see to while each key comes at once. */
+  #suspend(): void {
+    if (process.platform === 'win32') return;
+    this.output.write(this.#area.finish());
+    this.#leave();
+    // All that the shell started together with it are stopped together. Goes on below when the shell says so, or at once
+    // where there is no shell that could.
+    process.kill(0, 'SIGTSTP');
+    this.#enter();
   }
 
   #settle(line: string | undefined): void {
-    const answer = this.#answer;
-    this.#answer = undefined;
-    this.#gate.shut();
-    answer?.(line);
+    if (!this.#open) return;
+    const { answer } = this.#open;
+    // Drawn once more, since keys that came together were not drawn one by one.
+    this.output.write(this.#draw(this.#open) + this.#area.finish());
+    this.#open = undefined;
+    answer(line);
   }
 
-  /** Ctrl-C: clears what is typed; where nothing is, calls the question off. */
-  #interrupt(): void {
-    if (this.#readline.line !== '') {
-      this.#readline.write(null, { ctrl: true, name: 'e' });
-      this.#readline.write(null, { ctrl: true, name: 'u' });
-      return;
+  async #complete(open: Open): Promise<void> {
+    const { editor, question } = open;
+    const line = editor.text.slice(0, editor.cursor);
+    this.#isCompleting = true;
+    const completion = await this.#offered(question, line);
+    this.#isCompleting = false;
+    if (this.#open !== open) return;
+    if (completion[0].length > 0) {
+      const rest = commonRest(completion);
+      editor.insert(rest);
+      if (rest === '' && completion[0].length > 1) this.print(candidateLines(completion, this.output.columns || 80));
     }
-    this.output.write('\n');
-    this.#settle(undefined);
+    this.refresh();
+    this.#work();
   }
 
-  #offer(line: string, callback: CompleterCallback): void {
-    const none: CompleterResult = [[], line];
-    const offered = this.#complete?.(line) ?? Promise.resolve(none);
-    offered.then(
-      (result) => callback(null, result),
-      // Without an answer from the server there is nothing to offer; the line stays as it is.
-      () => callback(null, none),
-    );
+  /** Without an answer from the server there is nothing to offer. */
+  #offered({ complete }: Question, line: string): Promise<Completion> {
+    const none: Completion = [[], line];
+    return complete === undefined ? Promise.resolve(none) : complete(line).catch(() => none);
   }
 }
-
-type CompleterCallback = (error: null, result: CompleterResult) => void;
