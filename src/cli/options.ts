@@ -18,6 +18,10 @@ export interface Settings {
   readonly bell: boolean;
   readonly once: boolean;
   readonly since: string | undefined;
+  readonly exec: string | undefined;
+  /** 0 = as often as it takes. */
+  readonly tries: number;
+  readonly state: string | undefined;
   /** Milliseconds. */
   readonly timeout: number | undefined;
 }
@@ -43,11 +47,14 @@ const OPTIONS: Readonly<Record<OptionName, Option>> = {
   bell: { help: 'ring when a message comes in' },
   once: { help: 'end after the first message' },
   since: { value: 'CURSOR', help: 'go on behind the message that came with this cursor' },
+  exec: { value: 'CMD', help: 'run a command of the shell for each message, instead of printing it' },
+  tries: { value: 'NUMBER', help: 'how often CMD is tried for a message; 0 = as often as it takes [3]' },
+  state: { value: 'FILE', help: 'keep there who this is and how far it has come, and go on from there the next time' },
   timeout: { value: 'SECONDS', help: 'how long to wait' },
 };
 
 /** Everything is a flag or a variable: `--url` is INTERCHAT_URL. */
-function variableOf(name: OptionName): string {
+export function variableOf(name: OptionName): string {
   return `INTERCHAT_${name.toUpperCase()}`;
 }
 
@@ -85,6 +92,9 @@ export function readOptions<K extends OptionName>(
     bell: () => on('bell'),
     once: () => on('once'),
     since: () => value('since'),
+    exec: () => value('exec'),
+    tries: () => number('tries', value('tries') ?? '3'),
+    state: () => value('state'),
     timeout: () => milliseconds(value('timeout')),
   };
   const settings = Object.fromEntries(takes.map((name) => [name, read[name]()])) as Pick<Settings, K>;
@@ -142,6 +152,11 @@ function when(name: OptionName, text = 'auto'): When {
 
 function roomNames(text: string | undefined): string[] | undefined {
   return text?.split(',').flatMap((name) => (name.trim() === '' ? [] : [roomName(name.trim())]));
+}
+
+function number(name: OptionName, text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new UsageError(`--${name} takes a number, not ${JSON.stringify(text)}.`);
 }
 
 function milliseconds(text: string | undefined): number | undefined {

@@ -3,7 +3,7 @@ import { type Destination, InterChat, type Sent } from '../sdk/index.js';
 import type { Command } from './command.js';
 import { CommandError, ExitCode, UsageError } from './exit-code.js';
 import { optionsHelp, readOptions } from './options.js';
-import { write } from './output.js';
+import { note, write } from './output.js';
 import { findTarget } from './target.js';
 import { visibleJson } from './visible.js';
 
@@ -26,9 +26,14 @@ export const command: Command = {
   async run(args) {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);
     const [target, argument, ...rest] = positionals;
-    if (target === undefined) throw new UsageError('To whom? Give an index, a name, a #room, or everyone.');
-    if (rest.length > 0) throw new UsageError('send takes one text: put it in quotation marks.');
     const { url, token, json, quiet, timeout } = settings;
+    if (target === undefined) throw new UsageError('To whom? Give an index, a name, a #room, or everyone.');
+    // A bot that answers whoever sent to it need not ask first whether anybody did.
+    if (target === '' && process.env.INTERCHAT_FROM === '') {
+      if (!quiet) note('The message came from nobody: there is nobody to answer.');
+      return ExitCode.done;
+    }
+    if (rest.length > 0) throw new UsageError('send takes one text: put it in quotation marks.');
     // What is sent has a key of its own, so that trying again never sends it twice.
     const api = new InterChat(url, { retries: RETRIES, token, timeout });
     const text = await textOf(argument);
