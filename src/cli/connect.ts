@@ -2,6 +2,7 @@ import { connect } from '../sdk/index.js';
 import type { Command } from './command.js';
 import { UsageError } from './exit-code.js';
 import { optionsHelp, readOptions, serverUrl } from './options.js';
+import { settingsFile, withSettingsFile } from './settings-file.js';
 import { commandsHelp } from './terminal/commands.js';
 import { PlainScreen } from './terminal/plain-screen.js';
 import { runSession } from './terminal/session.js';
@@ -16,12 +17,13 @@ export const command: Command = {
     'Connects as a client, to list, send and receive by hand. Standard input may be a file or a pipe: then it is taken line',
     'by line, each after the one before is answered, and the client leaves at its end.',
     '--timeout is how long to wait for each answer.',
+    `What is always to be so can stand in ${settingsFile(process.env)}, a line each: name = alice`,
     `\nCommands, in small letters or capitals, with a slash in front or without:\n${commandsHelp()}`,
   ].join('\n'),
   options: optionsHelp(OPTIONS),
 
   async run(args) {
-    const { settings, positionals } = readOptions(args, OPTIONS, process.env);
+    const { settings, positionals } = readOptions(args, OPTIONS, await withSettingsFile(process.env, OPTIONS));
     const [url, ...rest] = positionals;
     if (rest.length > 0) throw new UsageError(`connect takes one URL, not also ${rest.join(' ')}.`);
     const { name, rooms, presence, token, timeout, color, timestamps, bell } = settings;

@@ -3,6 +3,11 @@ import { CommandError, ExitCode, UsageError } from './exit-code.js';
 import { visible } from './visible.js';
 import { clientLine } from './wording.js';
 
+/** Several clients have the name that was given. */
+export class SeveralClients extends CommandError {
+  override readonly name = 'SeveralClients';
+}
+
 /** Whoever can be asked for clients: connected or not. */
 interface Directory {
   list(query: ListQuery, options?: CallOptions): Promise<Page>;
@@ -33,7 +38,7 @@ export async function findTarget(directory: Directory, target: string, options?:
 
 /**
  * Finds out whose index is meant. A number is one, whether there is such a client or not; anything else is a name.
- * @throws UsageError for what can be neither; CommandError if nobody has that name, or several have
+ * @throws UsageError for what can be neither; CommandError if nobody has that name; SeveralClients
  */
 async function findClient(directory: Directory, target: string, options?: CallOptions): Promise<number> {
   if (target === '') throw new UsageError('To whom? Give an index, a name, a #room, or everyone.');
@@ -48,7 +53,7 @@ async function findClient(directory: Directory, target: string, options?: CallOp
   if (total === 1) return only.index;
   const lines = clients.map((client) => `  ${clientLine(client)}`);
   if (total > clients.length) lines.push(`  and ${total - clients.length} more`);
-  throw new CommandError(
+  throw new SeveralClients(
     [`There are ${total} clients with the name ${target}. Take the index of one:`, ...lines].join('\n'),
     ExitCode.failed,
   );

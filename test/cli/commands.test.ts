@@ -1,10 +1,10 @@
 import t from 'tap';
-import { commandsHelp, parseCommand } from '../../src/cli/terminal/commands.js';
+import { commandsHelp, parseCommand, readInput } from '../../src/cli/terminal/commands.js';
 
 /** What a line is taken for: a command's name and what stands behind it. */
 function parsed(line: string): [string | undefined, string] | undefined {
   const result = parseCommand(line);
-  return result && [result.command.names[0], result.rest];
+  return result && [result.command.name, result.rest];
 }
 
 void t.test('commands in any case, with a slash or without', async (t) => {
@@ -24,10 +24,21 @@ void t.test('nothing else is a command', async (t) => {
   }
 });
 
-void t.test('the help has every command there is, and none that is not', async (t) => {
-  const names = commandsHelp()
-    .split('\n')
-    .map((line) => line.trim().split(' ')[0]);
-  t.strictSame(names, ['LIST', 'SEND', 'JOIN', 'LEAVE', 'SAY', 'ROOMS', 'WHO', 'NAME', 'HELP', 'QUIT']);
-  t.match(commandsHelp(), 'WHO');
+void t.test('in a conversation all is text but what begins with a slash, and that is never sent', async (t) => {
+  t.strictSame(readInput('list', true), { type: 'text', text: 'list' });
+  t.strictSame(readInput(' /list', true), { type: 'text', text: ' /list' });
+  t.strictSame(readInput('//etc/hosts', true), { type: 'text', text: '/etc/hosts' });
+  t.strictSame(readInput('/etc/hosts', true), { type: 'unknown' });
+  t.match(readInput('/list', true), { type: 'command', command: { name: 'LIST' } });
+  t.strictSame(readInput('hello', false), { type: 'unknown' });
+});
+
+void t.test('the help has every command, and fits a window of 80 columns and 24 rows', async (t) => {
+  const rows = commandsHelp().split('\n');
+  t.strictSame(
+    rows.slice(0, -1).map((line) => line.trim().split(' ')[0]),
+    'LIST SEND ROOMS JOIN LEAVE SAY WHO NAME OPEN CLOSE HISTORY SEARCH READ RETRY HELP QUIT'.split(' '),
+  );
+  t.ok(rows.length < 24);
+  t.ok(rows.every((row) => row.length <= 80));
 });

@@ -131,7 +131,7 @@ void t.test('Tab completes commands and clients; Up recalls commands, not messag
   const terminal = await Terminal.open(t, ['connect', url]);
   await terminal.until('Client 1 connected.', 'Enter command:');
   const other = await connected(t, url, 'bob');
-  terminal.type(`se${TAB}`);
+  terminal.type(`sen${TAB}`);
   await terminal.until('Enter command: send');
   terminal.type(`b${TAB}`);
   await terminal.until('Enter command: send bob');

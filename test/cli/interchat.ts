@@ -5,6 +5,9 @@ import type { Test } from 'tap';
 
 export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
+/** Whoever runs the tests may have settings of their own. */
+export const NO_SETTINGS = { XDG_CONFIG_HOME: '/dev/null' };
+
 /** `interchat ARGS` as built, with everything it writes, while it runs. */
 export class Interchat {
   stdout = '';
@@ -14,7 +17,7 @@ export class Interchat {
   readonly process: ChildProcessWithoutNullStreams;
 
   constructor(t: Test, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    this.process = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env } });
+    this.process = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...NO_SETTINGS, ...env } });
     this.process.stdout.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
     this.process.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
     this.process.stdin.on('error', () => undefined);

@@ -6,7 +6,7 @@ import Unicode11 from '@xterm/addon-unicode11';
 import Headless from '@xterm/headless';
 import type { Test } from 'tap';
 import { temporaryFolder } from '../support/folder.js';
-import { MAIN } from './interchat.js';
+import { MAIN, NO_SETTINGS } from './interchat.js';
 
 /** Why there can be no pseudo-terminal here; undefined where there can. */
 export const NO_TERMINAL =
@@ -53,7 +53,14 @@ export class Terminal {
       'exit $code',
     ];
     this.#process = spawn('script', ['-qfec', script.join('; '), '/dev/null'], {
-      env: { ...process.env, TERM: 'xterm', INTERCHAT_TIMESTAMPS: 'never', INTERCHAT_COLOR: 'never', ...env },
+      env: {
+        ...process.env,
+        ...NO_SETTINGS,
+        TERM: 'xterm',
+        INTERCHAT_TIMESTAMPS: 'never',
+        INTERCHAT_COLOR: 'never',
+        ...env,
+      },
     });
     this.#process.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.output += text;

@@ -1,3 +1,4 @@
+import type { Client } from '../../sdk/index.js';
 import { visible } from '../visible.js';
 
 /** What a line could be completed to: the candidates, and the part at the end of the line that they replace. */
@@ -5,6 +6,9 @@ export type Completion = [candidates: readonly string[], part: string];
 
 /** Offers what a line could be completed to. */
 export type Completer = (line: string) => Promise<Completion>;
+
+/** For so many milliseconds Tab waits for the server: nothing that is typed behind it is shown meanwhile. */
+const PATIENCE = 1_000;
 
 /** More candidates than this are not listed. */
 const LISTED = 100;
@@ -35,4 +39,23 @@ export function candidateLines([candidates]: Completion, columns: number): strin
   lines.push(line);
   if (candidates.length > LISTED) lines.push(`and ${candidates.length - LISTED} more`);
   return lines.join('\n');
+}
+
+/** Completes the index or the name of a client, or behind a # the name of a room. */
+export async function completeTarget(client: Client, typed: string): Promise<Completion> {
+  if (typed.startsWith('#')) return completeRoom(client, typed);
+  if (/\s/.test(typed)) return [[], typed];
+  const { clients } = await client.list({ limit: 1000 }, { signal: AbortSignal.timeout(PATIENCE) });
+  const targets = clients.flatMap(({ index, name }) => [String(index), name ?? '']);
+  // A name with a space in it cannot be told from a name and the text behind it.
+  const usable = targets.filter((target) => target.startsWith(typed) && /^\S+$/.test(target));
+  return [[...new Set(usable)], typed];
+}
+
+/** Completes the name of a room, with the # in front if it was typed so. */
+export async function completeRoom(client: Client, typed: string): Promise<Completion> {
+  if (/\s/.test(typed)) return [[], typed];
+  const { rooms } = await client.listRooms({ limit: 1000 }, { signal: AbortSignal.timeout(PATIENCE) });
+  const mark = typed.startsWith('#') ? '#' : '';
+  return [rooms.map(({ name }) => mark + name).filter((name) => name.startsWith(typed)), typed];
 }

@@ -3,7 +3,7 @@ import { Line } from './line.js';
 import type { Recall } from './recall.js';
 
 /** What a key asks of the screen; undefined when it has only changed the line. */
-export type Request = 'enter' | 'complete' | 'clear-screen' | 'interrupt' | 'end' | 'suspend';
+export type Request = 'enter' | 'complete' | 'clear-screen' | 'interrupt' | 'end' | 'suspend' | 'older' | 'newer';
 
 /** Ctrl-R: what is looked for, and how many newer lines with it were passed over. */
 interface Search {
@@ -94,9 +94,11 @@ export class LineEditor {
         if (!line.down()) this.#replace(this.recall?.newer());
         break;
       case 'page-up':
+        if (!line.text.includes('\n')) return 'older';
         for (let i = 0; i < PAGE; i++) line.up();
         break;
       case 'page-down':
+        if (!line.text.includes('\n')) return 'newer';
         for (let i = 0; i < PAGE; i++) line.down();
         break;
       case 'home':

@@ -11,11 +11,12 @@ export interface PlainScreenOptions {
 /** A screen without control codes, for input from a file or a pipe: lines in, lines out. */
 export class PlainScreen implements Screen {
   onInterrupt = () => undefined;
+  onPage = () => undefined;
   readonly #lines: Interface;
   readonly #reading: AsyncIterator<string>;
   readonly #end: Promise<undefined>;
   #ended = false;
-  #prompt: string | undefined;
+  #question: Question | undefined;
   #callOff: () => void = () => undefined;
 
   constructor(
@@ -32,11 +33,10 @@ export class PlainScreen implements Screen {
 
   async ask(question: Question): Promise<string | undefined> {
     if (this.#ended) return undefined;
-    const prompt = promptOf(question);
-    this.#prompt = prompt;
-    this.output.write(prompt);
+    this.#question = question;
+    this.output.write(promptOf(question));
     const step = await Promise.race([this.#reading.next(), this.#end]);
-    this.#prompt = undefined;
+    this.#question = undefined;
     if (step === undefined || step.done) {
       this.output.write('\n');
       return undefined;
@@ -46,11 +46,15 @@ export class PlainScreen implements Screen {
   }
 
   print(text: string): void {
-    this.output.write(this.#prompt === undefined ? `${text}\n` : `\n${text}\n${this.#prompt}`);
+    this.output.write(this.#question ? `\n${text}\n${promptOf(this.#question)}` : `${text}\n`);
   }
 
   refresh(): void {
     // A line that was written stays as it is.
+  }
+
+  ring(): void {
+    this.output.write('\x07');
   }
 
   end(): void {

@@ -16,10 +16,14 @@ export interface Screen {
   print(text: string): void;
   /** The prompt of the open question has changed. */
   refresh(): void;
+  /** Rings the bell. */
+  ring(): void;
   /** Calls the open question off, and all further ones. */
   end(): void;
   /** Called when whoever sits there does not want to wait any longer for the answer to a command. */
   onInterrupt: () => void;
+  /** Called at PgUp and PgDn. */
+  onPage: (direction: 'back' | 'forth') => void;
 }
 
 /** What stands in front of the answer, now. */

@@ -1,17 +1,21 @@
-import { type Client, InterChatError } from '../../sdk/index.js';
+import { type Client, InterChatError, type Message } from '../../sdk/index.js';
 import { CommandError, ExitCode } from '../exit-code.js';
-import { count, errorLine, type Look, messageLines, presenceLine } from '../wording.js';
 import { visible } from '../visible.js';
-import { completeCommand, parseCommand } from './commands.js';
-import type { Screen } from './screen.js';
+import { count, errorLine, type Look, messageLines, presenceLine } from '../wording.js';
+import { type Context, showPage } from './command.js';
+import { completeCommand, parseCommand, readInput } from './commands.js';
+import { sendLine } from './commands/sending.js';
+import type { Conversation } from './conversation.js';
+import { Pager } from './history.js';
+import { Inbox } from './inbox.js';
+import { Outbox } from './outbox.js';
+import type { Question, Screen } from './screen.js';
 
 /** For so many milliseconds a server may keep somebody who wants to leave, or to see what was missed. */
 const PATIENCE = 5_000;
 
 /** More messages than this are not counted. */
 const COUNTED = 100;
-
-const BELL = '\x07';
 
 /** How messages are shown, and whether a bell rings for those of others. */
 interface SessionLook extends Look {
@@ -25,57 +29,106 @@ interface SessionLook extends Look {
  */
 export async function runSession(client: Client, screen: Screen, look: SessionLook): Promise<number> {
   screen.print(`Client ${client.index} connected.`);
-  const showing = showMessages(client, screen, look)
+  const desk = {
+    client,
+    inbox: new Inbox(),
+    outbox: new Outbox(client),
+    pager: new Pager(client),
+    print: (text: string) => screen.print(text),
+    // In one piece, so that a thousand of them are drawn once.
+    show: (messages: readonly Message[]) => {
+      if (messages.length > 0) screen.print(messages.map((message) => messageLines(message, look)).join('\n'));
+    },
+    ask: (question: Question) => screen.ask(question),
+  };
+  screen.onPage = leafing(desk);
+  const showing = showMessages(desk, screen, look)
     .then(
       () => undefined,
       (error: Error) => error,
     )
     .finally(() => screen.end());
-  await takeCommands(client, screen);
+  await takeCommands(desk, screen);
   if (client.state !== 'closed') await leave(client, screen);
   const failure = await showing;
   if (failure) throw failure;
   return ExitCode.done;
 }
 
-async function takeCommands(client: Client, screen: Screen): Promise<void> {
+/** A context but for the signal, which each command has for itself. */
+type Desk = Omit<Context, 'signal'>;
+
+async function takeCommands(desk: Desk, screen: Screen): Promise<void> {
+  const { client, inbox } = desk;
   const question = {
-    prompt: 'Enter command: ',
-    complete: (line: string) => completeCommand(client, line),
+    prompt: () => inbox.prompt,
+    complete: (line: string) => completeCommand(client, line, inbox.conversation !== undefined),
     recall: true,
   };
   for (let line = await screen.ask(question); line !== undefined; line = await screen.ask(question)) {
     if (line.trim() === '') continue;
-    const outcome = await runLine(client, screen, line);
+    const outcome = await runLine(desk, screen, line);
     if (outcome === 'quit') return;
   }
 }
 
-async function runLine(client: Client, screen: Screen, line: string): Promise<'quit' | void> {
-  const parsed = parseCommand(line);
-  if (!parsed)
-    return screen.print(`Unknown command: ${visible(line.trim())}. Nothing was sent. HELP lists the commands.`);
+async function runLine(desk: Desk, screen: Screen, line: string): Promise<'quit' | void> {
+  const { conversation } = desk.inbox;
+  const input = readInput(line, conversation !== undefined);
+  if (input.type === 'unknown') {
+    const help = conversation === undefined ? 'HELP' : '/HELP';
+    const slashes = conversation === undefined ? '' : '\nTwo slashes send a text that begins with one.';
+    return screen.print(
+      `Unknown command: ${visible(line.trim())}. Nothing was sent. ${help} lists the commands.${slashes}`,
+    );
+  }
   const waiting = new AbortController();
   screen.onInterrupt = () => waiting.abort();
-  const context = {
-    client,
-    signal: waiting.signal,
-    print: (text: string) => screen.print(text),
-    ask: screen.ask.bind(screen),
-  };
+  const context = { ...desk, signal: waiting.signal };
   try {
-    return await parsed.command.run(context, parsed.rest);
+    if (input.type === 'command') return await input.command.run(context, input.rest);
+    await talk(context, conversation, input.text);
   } catch (error) {
+    if (error instanceof CommandError) return screen.print(errorLine(error));
     if (waiting.signal.aborted) return screen.print('Interrupted.');
-    if (!(error instanceof InterChatError || error instanceof CommandError)) throw error;
+    if (!(error instanceof InterChatError)) throw error;
     screen.print(errorLine(error));
   } finally {
     screen.onInterrupt = () => undefined;
   }
 }
 
+/** Sends a line to the conversation that is open. */
+async function talk(context: Context, conversation: Conversation | undefined, text: string): Promise<void> {
+  if (conversation === undefined || 'nobody' in conversation) return;
+  await sendLine(context, conversation, text);
+  const command = /\s/.test(text.trim()) ? undefined : parseCommand(text)?.command;
+  if (command) context.print(`That was sent as a text. The command is /${command.name}.`);
+}
+
+/** PgUp and PgDn: what is older, and back again. One page at a time: a key that is held down asks for none on top. */
+function leafing({ client, pager, print, show }: Desk): (direction: 'back' | 'forth') => void {
+  let isLeafing = false;
+  const leaf = async (direction: 'back' | 'forth') => {
+    try {
+      const page = await pager[direction]({ signal: AbortSignal.timeout(PATIENCE) });
+      if (page) showPage({ print, show }, `${pager.title}, ${direction === 'back' ? 'older' : 'newer'}`, page);
+      else print(direction === 'back' ? 'There is nothing older.' : 'There is nothing newer.');
+    } catch (error) {
+      print(client.state === 'closed' ? 'Not connected any more.' : errorLine(error));
+    } finally {
+      isLeafing = false;
+    }
+  };
+  return (direction) => {
+    if (isLeafing) return;
+    isLeafing = true;
+    void leaf(direction);
+  };
+}
+
 /** Prints messages, and how the connection fares, until the client ends. */
-async function showMessages(client: Client, screen: Screen, look: SessionLook): Promise<void> {
+async function showMessages({ client, inbox, outbox, show }: Desk, screen: Screen, look: SessionLook): Promise<void> {
   // What was missed is announced before it is shown.
   let announced: Promise<void> = Promise.resolve();
   client.on('disconnected', ({ retryIn }) =>
@@ -91,7 +144,10 @@ async function showMessages(client: Client, screen: Screen, look: SessionLook): 
   for await (const message of client.messages()) {
     await announced;
     const isOwn = message.from?.index === client.index;
-    screen.print((look.bell && !isOwn ? BELL : '') + messageLines(message, look));
+    if (outbox.isEcho(message)) continue;
+    if (look.bell && !isOwn) screen.ring();
+    if (isOwn || inbox.take(message)) show([message]);
+    else screen.refresh();
   }
 }
 

@@ -24,6 +24,7 @@ interface Open {
  */
 export class TerminalScreen implements Screen {
   onInterrupt: () => void = () => undefined;
+  onPage: (direction: 'back' | 'forth') => void = () => undefined;
   readonly #decoder = new KeyDecoder();
   readonly #area = new PromptArea();
   readonly #recall = new Recall();
@@ -68,6 +69,10 @@ export class TerminalScreen implements Screen {
 
   refresh(): void {
     if (this.#open) this.output.write(this.#draw(this.#open));
+  }
+
+  ring(): void {
+    this.output.write('\x07');
   }
 
   end(): void {
@@ -153,6 +158,10 @@ export class TerminalScreen implements Screen {
       case 'clear-screen':
         this.output.write(`${this.#area.erase()}${CLEAR_SCREEN}${this.#draw(open)}`);
         return;
+      case 'older':
+        return this.onPage('back');
+      case 'newer':
+        return this.onPage('forth');
       case 'suspend':
         return this.#suspend();
     }

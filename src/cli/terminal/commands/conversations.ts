@@ -1,0 +1,107 @@
+import { type Context, firstWord, sayWhatIsThere, showPage, type TerminalCommand } from '../command.js';
+import type { Conversation } from '../conversation.js';
+import { readBack } from '../history.js';
+import { unreadTitle } from '../inbox.js';
+import { askConversation, nameOf } from './choosing.js';
+
+export const OPEN: TerminalCommand = {
+  name: 'OPEN',
+  takes: '[TARGET]',
+  help: 'talk: what you type goes there, commands need a slash',
+  completes: 'target',
+  async run(context, rest) {
+    const { client, inbox, pager, signal, print } = context;
+    const to = await askConversation(context, rest.trim());
+    if (to === undefined) return;
+    const label = await nameOf(context, to);
+    // Whoever talks in a room wants to hear what is answered.
+    if ('room' in to) await client.enter(to.room, { signal });
+    inbox.open(to, label);
+    pager.begin(to, titleOf(to, label));
+    print(`What you type goes to ${label}. Commands need a slash: /CLOSE, /HISTORY, /HELP.`);
+    showUnread(context, to);
+  },
+};
+
+export const CLOSE: TerminalCommand = {
+  name: 'CLOSE',
+  takes: '',
+  help: 'end that, and show what has come elsewhere',
+  async run(context) {
+    const { inbox, pager, print } = context;
+    if (inbox.conversation === undefined) return print('Nothing is open. OPEN bob, or OPEN #lobby, begins to talk.');
+    inbox.close();
+    pager.begin(undefined, titleOf());
+    showUnread(context);
+  },
+};
+
+export const READ: TerminalCommand = {
+  name: 'READ',
+  takes: '[TARGET]',
+  help: 'show what has come elsewhere while you talk',
+  completes: 'target',
+  async run(context, rest) {
+    const target = rest.trim();
+    const where = target === 'nobody' ? { nobody: true as const } : target && (await askConversation(context, target));
+    if (where === undefined) return;
+    if (!showUnread(context, where === '' ? undefined : where)) context.print('Nothing is unread.');
+  },
+};
+
+export const HISTORY: TerminalCommand = {
+  name: 'HISTORY',
+  takes: '[TARGET]',
+  help: 'what was said there, or where you talk; PgUp: older',
+  completes: 'target',
+  async run(context, rest) {
+    const { client, inbox, pager, signal, print } = context;
+    const where = rest.trim() === '' ? inbox.conversation : await askConversation(context, rest.trim());
+    if (where === undefined && rest.trim() !== '') return;
+    const title = titleOf(where, where && (await nameOf(context, where)));
+    pager.begin(where, title);
+    const page = await pager.back({ signal }).catch((error: unknown) => {
+      throw where !== undefined && !('nobody' in where) ? sayWhatIsThere(error, where) : error;
+    });
+    if (page === undefined) return;
+    showPage(context, title, page);
+    if (page.older !== undefined) print('PgUp shows what is older.');
+    if (where === undefined) print('HISTORY #room, or everyone, shows what was said there.');
+    if (where !== undefined && 'client' in where && where.client !== client.index) {
+      print('What you sent is not shown: a mailbox has only what came.');
+    }
+  },
+};
+
+export const SEARCH: TerminalCommand = {
+  name: 'SEARCH',
+  takes: '[#ROOM] TEXT',
+  help: 'the newest messages with it, there or where you talk',
+  completes: 'room',
+  async run(context, rest) {
+    const { client, inbox, signal, print } = context;
+    const { word, behind } = firstWord(rest);
+    const isElsewhere = behind !== '' && (word.startsWith('#') || word === 'everyone');
+    const where = isElsewhere ? await askConversation(context, word) : inbox.conversation;
+    const q = isElsewhere ? behind : rest;
+    if (q.trim() === '') return print('For what? SEARCH hello, or SEARCH #lobby hello.');
+    const title = titleOf(where, where && (await nameOf(context, where)));
+    showPage(context, `${title}, with ${JSON.stringify(q)}`, await readBack(client, where, { q }, { signal }));
+  },
+};
+
+function titleOf(where?: Conversation, label = ''): string {
+  if (where === undefined) return 'Sent to you';
+  if ('room' in where) return `Said in ${label}`;
+  return 'everyone' in where ? 'Said to everyone' : `Sent to you by ${label}`;
+}
+
+/** Shows what is unread in a conversation, or in all. @returns whether there was something */
+function showUnread({ inbox, print, show }: Context, where?: Conversation): boolean {
+  const all = inbox.read(where);
+  for (const unread of all) {
+    print(unreadTitle(unread));
+    show(unread.messages);
+  }
+  return all.length > 0;
+}
