@@ -1,6 +1,6 @@
-import { connect } from '../sdk/index.js';
+import { type Client, connect } from '../sdk/index.js';
 import type { Command } from './command.js';
-import { UsageError } from './exit-code.js';
+import { ExitCode, UsageError } from './exit-code.js';
 import { optionsHelp, readOptions, serverUrl } from './options.js';
 import { settingsFile, withSettingsFile } from './settings-file.js';
 import { commandsHelp } from './terminal/commands.js';
@@ -27,20 +27,28 @@ export const command: Command = {
     const [url, ...rest] = positionals;
     if (rest.length > 0) throw new UsageError(`connect takes one URL, not also ${rest.join(' ')}.`);
     const { name, rooms, presence, token, timeout, color, timestamps, bell } = settings;
-    const client = await connect(url === undefined ? settings.url : serverUrl(url), {
-      name,
-      rooms,
-      presence,
-      token,
-      timeout,
-    });
+    const server = url === undefined ? settings.url : serverUrl(url);
     const { stdin, stdout } = process;
     const byHand = stdin.isTTY && stdout.isTTY;
-    // A dumb terminal knows no control codes: there, lines are all there is.
+    // Before the connection, so that what is typed meanwhile is not shown twice. A dumb terminal knows no control codes:
+    // there, lines are all there is.
     const screen =
       byHand && process.env.TERM !== 'dumb'
         ? new TerminalScreen(stdin, stdout)
         : new PlainScreen(stdin, stdout, { echo: !byHand });
+    const connecting = new AbortController();
+    screen.onInterrupt = () => connecting.abort();
+    const { signal } = connecting;
+    let client: Client;
+    try {
+      client = await connect(server, { name, rooms, presence, token, timeout, signal });
+    } catch (error) {
+      const isCalledOff = signal.aborted;
+      screen.end();
+      if (isCalledOff) return ExitCode.done;
+      throw error;
+    }
+    screen.onInterrupt = () => undefined;
     const look = {
       colors: isColorWanted(color, stdout, process.env),
       timestamps: isWanted(timestamps, stdout),

@@ -1,5 +1,7 @@
+import { EventEmitter, once } from 'node:events';
 import t from 'tap';
 import { connect } from '../../src/sdk/index.js';
+import { type Answer, scriptedServer, stream, welcome } from '../sdk/scripted-server.js';
 import { startServer } from '../support/server.js';
 import { ALT_ENTER, CTRL_C, CTRL_D, CTRL_L, CTRL_R, CTRL_Z, ENTER, LEFT, TAB, UP } from './keys.js';
 import { receiveText } from './receive.js';
@@ -153,4 +155,26 @@ void t.test('whichever way it ends, the terminal is as it was', { skip }, async 
     t.equal(after, before);
     t.equal(terminal.output.lastIndexOf('\x1b[?2004l') > terminal.output.lastIndexOf('\x1b[?2004h'), true);
   }
+});
+
+void t.test('what is typed while it connects is kept, and not shown twice', { skip }, async (t) => {
+  const requests = new EventEmitter<{ request: Parameters<Answer> }>();
+  const asked = once(requests, 'request') as Promise<Parameters<Answer>>;
+  const { url } = await scriptedServer(t, (...request) => void requests.emit('request', ...request));
+  const terminal = await Terminal.open(t, ['connect', url]);
+  await terminal.when(() => terminal.output.includes('\x1b[?2004h'));
+  terminal.type('LI');
+  stream(welcome())(...(await asked));
+  await terminal.until('Client 1 connected.', 'Enter command: LI');
+  t.strictSame(terminal.screen, ['Client 1 connected.', 'Enter command: LI']);
+});
+
+void t.test('Ctrl-C while it connects ends it', { skip }, async (t) => {
+  const { url } = await scriptedServer(t, () => undefined);
+  const terminal = await Terminal.open(t, ['connect', url]);
+  await terminal.when(() => terminal.output.includes('\x1b[?2004h'));
+  terminal.type(CTRL_C);
+  t.equal(await terminal.exited, 0);
+  const [before, after] = terminal.modes;
+  t.equal(after, before);
 });

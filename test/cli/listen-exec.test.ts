@@ -186,3 +186,15 @@ void t.test('a command that fails while the server is away is tried again when i
   t.match(await receive(bob), { text: 'still there?' });
   t.equal(await interrupted(bot), 0);
 });
+
+void t.test('a pipe that is closed ends it quietly, and what it was running', async (t) => {
+  const { url } = await startServer(t);
+  const bot = await listening(t, url, 'echo "$$"; [ "$(cat)" = last ] && exec sleep 1000');
+  const api = new InterChat(url);
+  await api.send(1, 'first');
+  await bot.until(/\d+\n/);
+  bot.process.stdout.destroy();
+  await api.send(1, 'last');
+  t.equal(await bot.exited, 0);
+  t.notMatch(bot.stderr, /EPIPE/);
+});

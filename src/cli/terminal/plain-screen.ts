@@ -10,8 +10,8 @@ export interface PlainScreenOptions {
 
 /** A screen without control codes, for input from a file or a pipe: lines in, lines out. */
 export class PlainScreen implements Screen {
-  onInterrupt = () => undefined;
-  onPage = () => undefined;
+  onInterrupt: () => void = () => undefined;
+  onPage: Screen['onPage'] = () => undefined;
   readonly #lines: Interface;
   readonly #reading: AsyncIterator<string>;
   readonly #end: Promise<undefined>;

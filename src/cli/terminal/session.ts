@@ -2,7 +2,7 @@ import { type Client, InterChatError, type Message } from '../../sdk/index.js';
 import { CommandError, ExitCode } from '../exit-code.js';
 import { visible } from '../visible.js';
 import { count, errorLine, type Look, messageLines, presenceLine } from '../wording.js';
-import { type Context, showPage } from './command.js';
+import { type Context, firstWord, showPage } from './command.js';
 import { completeCommand, parseCommand, readInput } from './commands.js';
 import { sendLine } from './commands/sending.js';
 import type { Conversation } from './conversation.js';
@@ -102,8 +102,11 @@ async function runLine(desk: Desk, screen: Screen, line: string): Promise<'quit'
 async function talk(context: Context, conversation: Conversation | undefined, text: string): Promise<void> {
   if (conversation === undefined || 'nobody' in conversation) return;
   await sendLine(context, conversation, text);
-  const command = /\s/.test(text.trim()) ? undefined : parseCommand(text)?.command;
-  if (command) context.print(`That was sent as a text. The command is /${command.name}.`);
+  const { word, behind } = firstWord(text);
+  const command = parseCommand(word)?.command;
+  // A sentence may well begin with "name" or "read", but hardly with NAME or READ.
+  if (command && (behind === '' || word === command.name))
+    context.print(`That was sent as a text. The command is /${command.name}.`);
 }
 
 /** PgUp and PgDn: what is older, and back again. One page at a time: a key that is held down asks for none on top. */
