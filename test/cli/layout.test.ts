@@ -24,19 +24,20 @@ void t.test('what a terminal would obey is drawn as a picture', async (t) => {
 void t.test('a long text is seen through a window around the cursor', async (t) => {
   const text = Array.from({ length: 100 }, (_, at) => `line ${at}`).join('\n');
   const engine = new LayoutEngine();
-  t.strictSame(windowOf(engine.layOut(text, text.length, 80), 5), {
+  t.strictSame(windowOf(engine.layOut(text, text.length, 80), 5, 80), {
     rows: ['(96 more above)', 'line 96', 'line 97', 'line 98', 'line 99'],
     cursorRow: 4,
     cursorColumn: 7,
   });
-  t.strictSame(windowOf(engine.layOut(text, 0, 80), 5), {
+  t.strictSame(windowOf(engine.layOut(text, 0, 80), 5, 80), {
     rows: ['line 0', 'line 1', 'line 2', 'line 3', '(96 more below)'],
     cursorRow: 0,
     cursorColumn: 0,
   });
-  t.strictSame(windowOf(engine.layOut(text, text.indexOf('line 50'), 80), 5), {
+  t.strictSame(windowOf(engine.layOut(text, text.indexOf('line 50'), 80), 5, 80), {
     rows: ['(48 more above)', 'line 48', 'line 49', 'line 50', '(49 more below)'],
     cursorRow: 3,
     cursorColumn: 0,
   });
+  t.equal(windowOf(engine.layOut(text, 0, 10), 5, 10).rows.at(-1), '(96 more b', 'it is no wider than the window');
 });

@@ -2,10 +2,10 @@ import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:chil
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import Unicode11 from '@xterm/addon-unicode11';
-import Headless from '@xterm/headless';
+import type Headless from '@xterm/headless';
 import type { Test } from 'tap';
 import { temporaryFolder } from '../support/folder.js';
+import { emulator, rowsOf } from './emulator.js';
 import { MAIN, NO_SETTINGS } from './interchat.js';
 
 /** Why there can be no pseudo-terminal here; undefined where there can. */
@@ -38,9 +38,7 @@ export class Terminal {
     private readonly folder: string,
     { columns = 80, rows = 24, env = {} }: TerminalOptions,
   ) {
-    this.#emulator = new Headless.Terminal({ cols: columns, rows, scrollback: 5_000, allowProposedApi: true });
-    this.#emulator.loadAddon(new Unicode11.Unicode11Addon());
-    this.#emulator.unicode.activeVersion = '11';
+    this.#emulator = emulator(columns, rows);
     const command = [process.execPath, MAIN, ...args].map((part) => `'${part}'`).join(' ');
     // What the terminal was set to is written down, before and behind: it has to be given back as it was.
     const script = [
@@ -103,10 +101,7 @@ export class Terminal {
 
   /** What one sees, and what has scrolled out at the top, without the empty rows at the end. */
   get screen(): string[] {
-    const { active } = this.#emulator.buffer;
-    const rows = Array.from({ length: active.length }, (_, y) => active.getLine(y)?.translateToString(true) ?? '');
-    while (rows.at(-1) === '') rows.pop();
-    return rows.map((row) => row.trimEnd());
+    return rowsOf(this.#emulator);
   }
 
   /** Where the cursor stands: the row from the top of what one sees, and the column, from 0. */

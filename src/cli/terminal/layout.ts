@@ -53,16 +53,16 @@ export class LayoutEngine {
   }
 }
 
-/** The part of a layout that a window of so many rows shows: around the cursor, with how much there is above and below. */
-export function windowOf({ rows, cursorRow, cursorColumn }: Layout, height: number): Layout {
+/** The part of a layout that a window of this size shows: around the cursor, with how much there is above and below. */
+export function windowOf({ rows, cursorRow, cursorColumn }: Layout, height: number, columns: number): Layout {
   if (rows.length <= height) return { rows, cursorRow, cursorColumn };
   const start = Math.max(0, Math.min(cursorRow - height + 2, rows.length - height));
   const shown = rows.slice(start, start + height);
   const below = rows.length - start - height;
   // In a window of two rows the cursor could stand where it is said.
   if (height > 2) {
-    if (start > 0) shown[0] = `(${start + 1} more above)`;
-    if (below > 0) shown[height - 1] = `(${below + 1} more below)`;
+    if (start > 0) shown[0] = `(${start + 1} more above)`.slice(0, columns);
+    if (below > 0) shown[height - 1] = `(${below + 1} more below)`.slice(0, columns);
   }
   return { rows: shown, cursorRow: cursorRow - start, cursorColumn };
 }

@@ -33,7 +33,7 @@ export class PromptArea {
   draw({ label, text, cursor }: Prompt, { columns, rows }: Size, above = ''): string {
     const whole = this.#engine.layOut(label + text, label.length + cursor, columns);
     // What comes in has to be seen, too, while a long text is typed.
-    const layout = windowOf(whole, Math.max(1, Math.floor(rows / 2)));
+    const layout = windowOf(whole, Math.max(1, Math.floor(rows / 2)), columns);
     const wiped = this.erase();
     this.#drawn = layout;
     const up = layout.rows.length - 1 - layout.cursorRow;

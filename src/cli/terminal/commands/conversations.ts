@@ -28,11 +28,8 @@ export const CLOSE: TerminalCommand = {
   takes: '',
   help: 'end that, and show what has come elsewhere',
   async run(context) {
-    const { inbox, pager, print } = context;
-    if (inbox.conversation === undefined) return print('Nothing is open. OPEN bob, or OPEN #lobby, begins to talk.');
-    inbox.close();
-    pager.begin(undefined, titleOf());
-    showUnread(context);
+    if (context.inbox.conversation !== undefined) return closeConversation(context);
+    context.print('Nothing is open. OPEN bob, or OPEN #lobby, begins to talk.');
   },
 };
 
@@ -89,6 +86,13 @@ export const SEARCH: TerminalCommand = {
     showPage(context, `${title}, with ${JSON.stringify(q)}`, await readBack(client, where, { q }, { signal }));
   },
 };
+
+/** Ends the conversation that is open, and shows what has come elsewhere. */
+export function closeConversation(context: Context): void {
+  context.inbox.close();
+  context.pager.begin(undefined, titleOf());
+  showUnread(context);
+}
 
 function titleOf(where?: Conversation, label = ''): string {
   if (where === undefined) return 'Sent to you';

@@ -3,6 +3,7 @@ import { visible } from '../../visible.js';
 import { clientLine, count, roomLine } from '../../wording.js';
 import { type Context, sayWhatIsThere, type TerminalCommand } from '../command.js';
 import { askRoom } from './choosing.js';
+import { closeConversation } from './conversations.js';
 
 export const LIST: TerminalCommand = {
   name: 'LIST',
@@ -68,6 +69,9 @@ export const LEAVE: TerminalCommand = {
     if (room === undefined) return;
     await context.client.exit(room, { signal: context.signal });
     context.print(`You are not in #${room} any more.`);
+    // What is answered there would not be heard.
+    const { conversation } = context.inbox;
+    if (conversation !== undefined && 'room' in conversation && conversation.room === room) closeConversation(context);
   },
 };
 
