@@ -17,7 +17,7 @@ interface Directory {
 const CANDIDATES = 10;
 
 /** What a room may be called; the server says so too, but a typing error need not get that far. */
-const ROOM = /^[A-Za-z0-9_-]{1,64}$/;
+export const ROOM = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** The name of a room as people write it, with or without the # in front. @throws UsageError */
 export function roomName(text: string): string {

@@ -103,6 +103,10 @@ void t.test('where two have the name, the index is asked for', { skip }, async (
   await me.until(...asked, 'Enter client index:');
   me.type(`2${ENTER}`);
   await me.until('Enter client index: 2', 'Nothing is unread.', 'twin>');
+  me.type(`/READ twin${ENTER}/close${ENTER}`);
+  await me.until('Enter client index: /close', '/close is no index.', 'twin>');
+  me.type(`/OPEN nowhere${ENTER}`);
+  await me.until('There is no client and no room nowhere. OPEN #nowhere makes one.', 'twin>');
 });
 
 void t.test('history, searched and leafed through, and what it cannot show', { skip }, async (t) => {

@@ -1,13 +1,14 @@
+import stringWidth from 'string-width';
 import type { Message } from '../../sdk/index.js';
 import { count } from '../wording.js';
 import { type Conversation, conversationOf, keyOf, labelOf } from './conversation.js';
 
-/** So many unread messages are kept in all; of more, only how many there are. */
+/** So many unread messages are kept in all; of the others, only how many there are. */
 const KEPT = 1_000;
 
-/** So many conversations are named in the prompt, each in so many characters. */
-const NAMED = 3;
-const NAME_LENGTH = 16;
+/** So many conversations are named in the prompt, each in so many columns: half a row of 80 is for what is typed. */
+const NAMED = 2;
+const NAME_WIDTH = 12;
 
 /** What has come in a conversation that is not open. */
 export interface Unread {
@@ -51,10 +52,19 @@ export class Inbox {
     };
     this.#unread.set(key, unread);
     unread.count++;
-    if (this.#kept < KEPT) this.#kept++;
-    else if (unread.messages.shift() === undefined) return false;
     unread.messages.push(message);
+    if (this.#kept < KEPT) this.#kept++;
+    else this.#longest()?.messages.shift();
     return false;
+  }
+
+  /** Whoever sends much is not to push out what others have sent. */
+  #longest(): Unread | undefined {
+    let longest: Unread | undefined;
+    for (const unread of this.#unread.values()) {
+      if (unread.messages.length > (longest?.messages.length ?? 0)) longest = unread;
+    }
+    return longest;
   }
 
   open(conversation: Conversation, label: string): void {
@@ -85,6 +95,8 @@ export function unreadTitle({ label, count: all, messages }: Unread): string {
 }
 
 function short(label: string): string {
+  if (stringWidth(label) <= NAME_WIDTH) return label;
   const characters = [...label];
-  return characters.length <= NAME_LENGTH ? label : `${characters.slice(0, NAME_LENGTH - 1).join('')}…`;
+  while (stringWidth(characters.join('')) >= NAME_WIDTH) characters.pop();
+  return `${characters.join('')}…`;
 }

@@ -1,6 +1,7 @@
 import type { Destination } from '../../../sdk/index.js';
-import { CommandError, ExitCode } from '../../exit-code.js';
-import { findTarget, roomName, SeveralClients } from '../../target.js';
+import { CommandError, ExitCode, UsageError } from '../../exit-code.js';
+import { findTarget, ROOM, roomName, SeveralClients } from '../../target.js';
+import { visible } from '../../visible.js';
 import { errorLine } from '../../wording.js';
 import { type Context, sayWhatIsThere } from '../command.js';
 import { completeRoom, completeTarget } from '../completion.js';
@@ -27,7 +28,9 @@ export async function askTarget(context: Context, given: string, prompt: string)
     if (!(error instanceof SeveralClients)) throw error;
     print(errorLine(error));
     const index = (await ask({ prompt: 'Enter client index: ' }))?.trim();
-    return index ? findTarget(client, index, { signal }) : undefined;
+    if (!index) return undefined;
+    if (!/^\d+$/.test(index)) throw new UsageError(`${visible(index)} is no index.`);
+    return findTarget(client, index, { signal });
   }
 }
 
@@ -43,7 +46,8 @@ export async function askConversation(context: Context, given: string): Promise<
       () => false,
     );
     if (isRoom) return { room: given };
-    throw error;
+    if (!ROOM.test(given)) throw error;
+    throw new CommandError(`There is no client and no room ${given}. OPEN #${given} makes one.`, error.exitCode);
   }
 }
 
