@@ -178,3 +178,26 @@ void t.test('Ctrl-C while it connects ends it', { skip }, async (t) => {
   const [before, after] = terminal.modes;
   t.equal(after, before);
 });
+
+void t.test('what was said stays when the window becomes narrower than the line that is typed', { skip }, async (t) => {
+  await using bob = await connect(url, { name: 'bob' });
+  const terminal = await Terminal.open(t, ['connect', url]);
+  await terminal.until(/^Client \d+ connected\.$/, 'Enter command:');
+  const index = Number(/\d+/.exec(terminal.screen[0] ?? '')?.[0]);
+  const said = [`Client ${bob.index} (bob): one`, `Client ${bob.index} (bob): two`];
+  for (const text of ['one', 'two']) await bob.send(index, text);
+  await terminal.until(...said, 'Enter command:');
+  // This emulator does not wrap the line with the cursor; others do.
+  terminal.type('SAY lobby 0123456789 0123456789 0123456789 0123');
+  await terminal.until(...said, 'Enter command: SAY lobby 0123456789 0123456789 0123456789 0123');
+  terminal.resize(30, 24);
+  await terminal.until(...said, 'Enter command: SAY lobby 01234', '56789 0123456789 0123456789 01', '23');
+  await bob.send(index, 'three');
+  await terminal.until(
+    ...said,
+    `Client ${bob.index} (bob): three`,
+    'Enter command: SAY lobby 01234',
+    '56789 0123456789 0123456789 01',
+    '23',
+  );
+});

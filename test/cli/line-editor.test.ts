@@ -107,3 +107,12 @@ void t.test('what a key asks of the screen', async (t) => {
     );
   }
 });
+
+void t.test('where the cursor stands is no key', async (t) => {
+  t.strictSame(keysOf('a\x1b[5;10Rb'), [
+    { type: 'text', text: 'a' },
+    { type: 'position', column: 9 },
+    { type: 'text', text: 'b' },
+  ]);
+  t.equal(typed('a\x1b[5;10Rb'), 'ab|');
+});

@@ -53,3 +53,23 @@ void t.test('whatever is typed and comes in, one sees what came, and below it wh
     { numRuns: 150 },
   );
 });
+
+void t.test('after a change of the window nothing is wiped off but the prompt', async (t) => {
+  const size = { columns: 80, rows: 24 };
+  const drawn = () => {
+    const area = new PromptArea();
+    area.draw({ label: LABEL, text: 'x'.repeat(60), cursor: 60 }, size);
+    return area;
+  };
+  t.ok(drawn().fits(30, 8), 'the row was wrapped');
+  t.ok(drawn().fits(30, 29), 'the row was cut off');
+  t.notOk(drawn().fits(30, 18), 'it has another width than it says');
+  const erased = (column?: number) => {
+    const area = drawn();
+    area.resize(30, column);
+    return area.erase();
+  };
+  t.equal(erased(8), '\x1b[2A\r\x1b[J');
+  t.equal(erased(), '\x1b[2A\r\x1b[J', 'as most terminals do');
+  t.equal(erased(29), '\r\x1b[J');
+});

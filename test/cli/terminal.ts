@@ -65,6 +65,8 @@ export class Terminal {
       this.#emulator.write(text);
     });
     this.#process.stdin.on('error', () => undefined);
+    // What the terminal itself answers, such as where the cursor stands.
+    this.#emulator.onData((text) => this.type(text));
     this.exited = once(this.#process, 'close').then(([code]) => code as number | null);
     t.teardown(() => this.#process.kill('SIGKILL'));
   }

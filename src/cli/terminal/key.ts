@@ -5,7 +5,9 @@ export type Key =
   | { readonly type: 'text'; readonly text: string }
   /** Pasted, or a part of it: nothing in it is a key. */
   | { readonly type: 'paste'; readonly text: string }
-  | { readonly type: 'press'; readonly name: KeyName };
+  | { readonly type: 'press'; readonly name: KeyName }
+  /** No key, but the terminal's answer where the cursor stands (CPR, ECMA-48, 8.3.14). The column counts from 0. */
+  | { readonly type: 'position'; readonly column: number };
 
 const PRESSED = {
   '\r': 'enter',
@@ -111,6 +113,8 @@ export class KeyDecoder {
     if (this.#rest.startsWith('\x1b\x1b')) return this.#take(1, { type: 'press', name: 'escape' });
     if (UNFINISHED.test(this.#rest)) return undefined;
     const [all = '\x1b', parameters = '', letter, shifted, alt] = SEQUENCE.exec(this.#rest) ?? [];
+    const position = letter === 'R' ? /^\d+;(\d+)$/.exec(parameters) : null;
+    if (position) return this.#take(all.length, { type: 'position', column: Number(position[1]) - 1 });
     return this.#take(all.length, { type: 'press', name: nameOf(parameters, letter ?? shifted, alt) });
   }
 

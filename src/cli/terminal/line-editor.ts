@@ -47,6 +47,7 @@ export class LineEditor {
   }
 
   press(key: Key): Request | undefined {
+    if (key.type === 'position') return undefined;
     if (this.#search && this.#searchOn(key, this.#search)) return undefined;
     if (key.type !== 'press') return this.#line.insert(key.text) ?? undefined;
     return this.#obey(key.name);
@@ -135,7 +136,7 @@ export class LineEditor {
   }
 
   /** @returns false when the key ends the search, and then does what it always does */
-  #searchOn(key: Key, search: Search): boolean {
+  #searchOn(key: Exclude<Key, { type: 'position' }>, search: Search): boolean {
     const { part, skip, typed } = search;
     if (key.type !== 'press') return this.#find({ part: part + key.text, skip: 0, typed });
     switch (key.name) {

@@ -59,12 +59,25 @@ export class PromptArea {
   }
 
   /**
-   * The terminal has another width now. Rows that are too long for it have become several, on every terminal of today that
-   * keeps what does not fit; so the place where it began is higher up.
+   * Whether the cursor can stand in this column after a change to so many columns. If not, the terminal has yet another width by
+   * now, of which it has not told.
    */
-  resize(columns: number): void {
+  fits(columns: number, column: number): boolean {
+    const { cursorColumn = column } = this.#drawn ?? {};
+    return column === cursorColumn % columns || column === Math.min(cursorColumn, columns - 1);
+  }
+
+  /**
+   * The terminal has another width now. On most, rows that are too long for it have become several, so that the place where it
+   * began is higher up. Some leave the row of the cursor as it is, or all of them: that is told by where the cursor stands.
+   * @param column of the cursor, as the terminal says; undefined if it does not
+   */
+  resize(columns: number, column?: number): void {
     if (!this.#drawn) return;
     const { rows, cursorRow, cursorColumn } = this.#drawn;
+    const isWrapped = column === undefined || cursorColumn < columns || column === cursorColumn % columns;
+    // Rather a row of it is left standing than one wiped off that is not its own.
+    if (!isWrapped) return;
     const above = rows.slice(0, cursorRow).map((row) => Math.max(1, Math.ceil(stringWidth(row) / columns)));
     const cursorAt = above.reduce((sum, count) => sum + count, Math.floor(cursorColumn / columns));
     this.#drawn = { rows, cursorRow: cursorAt, cursorColumn: cursorColumn % columns };

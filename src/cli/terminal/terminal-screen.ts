@@ -9,6 +9,14 @@ import { promptOf, type Question, type Screen } from './screen.js';
 /** Pasted text comes between marks, so that a line break in it is no Enter. */
 const MARK_PASTES = '\x1b[?2004h';
 const MARK_NO_PASTES = '\x1b[?2004l';
+/** Asks where the cursor stands (DSR 6, ECMA-48, 8.3.35). */
+const ASK_POSITION = '\x1b[6n';
+/** It is asked when the window has kept its size for so many milliseconds: somebody who draws it makes it change all the time. */
+const SETTLED = 60;
+/** For so many milliseconds a terminal may think about that; some never answer. */
+const ANSWER_PATIENCE = 300;
+/** So often it is asked again when the answer does not fit: tmux tells of another size a quarter of a second late. */
+const ASKED_AGAIN = 6;
 const CLEAR_SCREEN = '\x1b[H\x1b[2J';
 
 /** A question that is open, and the line that is typed for it. */
@@ -32,10 +40,11 @@ export class TerminalScreen implements Screen {
   #open: Open | undefined;
   #ended = false;
   #isCompleting = false;
+  /** After a change of the window nothing is drawn until it is known where the cursor stands; what comes in waits. */
+  #resizing: { timer: NodeJS.Timeout; isAsked: boolean; asked: number; above: string } | undefined;
   readonly #take = (bytes: Buffer) => this.#keys(this.#decoder.decode(bytes));
   readonly #resize = () => {
-    this.#area.resize(this.output.columns);
-    this.refresh();
+    if (this.#open) this.#settleSize(0);
   };
   readonly #resume = () => this.#enter();
   readonly #restore = () => this.#leave();
@@ -64,11 +73,12 @@ export class TerminalScreen implements Screen {
 
   print(text: string): void {
     const lines = `${text.replaceAll('\n', '\r\n')}\r\n`;
-    this.output.write(this.#open ? this.#draw(this.#open, lines) : lines);
+    if (this.#resizing) this.#resizing.above += lines;
+    else this.output.write(this.#open ? this.#draw(this.#open, lines) : lines);
   }
 
   refresh(): void {
-    if (this.#open) this.output.write(this.#draw(this.#open));
+    if (this.#open && !this.#resizing) this.output.write(this.#draw(this.#open));
   }
 
   ring(): void {
@@ -78,6 +88,7 @@ export class TerminalScreen implements Screen {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#goOn(undefined);
     this.#settle(undefined);
     this.onInterrupt();
     this.input.off('data', this.#take).off('end', this.#stop).pause();
@@ -100,6 +111,34 @@ export class TerminalScreen implements Screen {
     this.input.setRawMode(false);
   }
 
+  /** Waits until the window keeps its size. @param asked how often that was thought already */
+  #settleSize(asked: number): void {
+    const { timer, above = '' } = this.#resizing ?? {};
+    clearTimeout(timer);
+    this.#resizing = { timer: setTimeout(() => this.#askPosition(), SETTLED), isAsked: false, asked, above };
+  }
+
+  /** Only the terminal knows what has become of the rows that were too long for it. */
+  #askPosition(): void {
+    if (!this.#resizing) return;
+    this.#resizing.isAsked = true;
+    this.#resizing.timer = setTimeout(() => this.#goOn(undefined), ANSWER_PATIENCE);
+    this.output.write(ASK_POSITION);
+  }
+
+  /** Draws again. @param column where the cursor stands; undefined when there is no answer */
+  #goOn(column: number | undefined): void {
+    if (!this.#resizing) return;
+    const { timer, asked, above } = this.#resizing;
+    const fits = column === undefined || this.#area.fits(this.output.columns, column);
+    if (!fits && asked < ASKED_AGAIN) return this.#settleSize(asked + 1);
+    clearTimeout(timer);
+    this.#resizing = undefined;
+    this.#area.resize(this.output.columns, column);
+    if (this.#open) this.output.write(this.#draw(this.#open, above));
+    if (!this.#ended) this.#work();
+  }
+
   #draw({ question, editor }: Open, above = ''): string {
     const { text, cursor, searchPrompt } = editor;
     const label = searchPrompt ?? promptOf(question);
@@ -109,7 +148,10 @@ export class TerminalScreen implements Screen {
   }
 
   #keys(keys: readonly Key[]): void {
-    for (const key of keys) this.#waiting.push(key);
+    for (const key of keys) {
+      if (key.type !== 'position') this.#waiting.push(key);
+      else if (this.#resizing?.isAsked) this.#goOn(key.column);
+    }
     if (this.#open) this.#work();
     else this.#heed();
   }
@@ -118,7 +160,7 @@ export class TerminalScreen implements Screen {
   #work(): void {
     const open = this.#open;
     // Tab has to be answered before what is typed behind it.
-    if (!open || this.#isCompleting || this.#waiting.length === 0) return;
+    if (!open || this.#isCompleting || this.#resizing || this.#waiting.length === 0) return;
     const keys = this.#waiting;
     this.#waiting = [];
     for (const [index, key] of keys.entries()) {
