@@ -98,8 +98,9 @@ export class Chat {
       }),
       identityLost: (why) => (why === 'gone' ? this.#forget() : this.#beginAnew()),
       events: (events, raw) => {
-        this.#events(events, raw);
+        // First, as a new client has other tabs: those that were the one before are told that they are it, too.
         this.#shared.pass(raw);
+        this.#events(events, raw);
       },
     });
     this.#shared = new SharedLink(this.#link.state, {

@@ -68,7 +68,7 @@ export function complaintsOf(page: Page): string[] {
 
 /** Resolves when the page says that its link is live. */
 export async function isLive(page: Page): Promise<void> {
-  await page.locator('.link.live').waitFor({ state: 'attached' });
+  await page.locator('.sidebar .link.live').waitFor({ state: 'attached' });
 }
 
 export async function callOneself(page: Page, name: string): Promise<void> {

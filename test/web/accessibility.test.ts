@@ -65,6 +65,7 @@ void t.test('the page is for everybody', { skip: noBrowser }, async (t) => {
 
       if (what.includes('phone')) {
         t.notOk(await page.getByRole('navigation').isVisible(), 'there is room for one thing');
+        t.ok(await page.locator('.head .link').isVisible(), 'and for the state of the link');
         await page.getByRole('link', { name: 'Back to all conversations' }).click();
         await page.getByRole('navigation').waitFor();
         await page.goBack();

@@ -40,7 +40,10 @@ void t.test('the link of the page', { skip: noBrowser }, async (t) => {
     await shows(bob.page, 'before');
 
     await server.end('SIGKILL');
-    await alice.page.getByText(/Reconnecting/).waitFor();
+    await alice.page
+      .getByText(/Reconnecting/)
+      .first()
+      .waitFor();
     await say(alice.page, 'while it was down');
     await say(alice.page, 'and another');
     await alice.page.getByText(/Not sent\. The server cannot be reached/).waitFor();
@@ -70,7 +73,7 @@ void t.test('the link of the page', { skip: noBrowser }, async (t) => {
     await say(page, 'of old');
     await shows(page, 'of old');
     await first.end('SIGKILL');
-    await page.locator('.link.broken').waitFor();
+    await page.locator('.sidebar .link.broken').waitFor();
     const server = await spawnServer(t, { folder: await temporaryFolder(t), port });
     await hurry(page);
     await page.getByText(/set up anew/).waitFor();
@@ -95,7 +98,7 @@ void t.test('the link of the page', { skip: noBrowser }, async (t) => {
     await openConversation(alice.page, /bob/);
 
     proxy.cut();
-    await bob.page.locator('.link.broken').waitFor();
+    await bob.page.locator('.sidebar .link.broken').waitFor();
     await alice.page.getByText(/Client 2, away, last seen/).waitFor();
     for (const text of ['one', 'two', 'three']) await say(alice.page, text);
     await shows(alice.page, 'three');

@@ -7,6 +7,7 @@ import { explain } from '../api.js';
 import { count, lastSeen, nameOf } from '../wording.js';
 import { Composer } from './composer.js';
 import { CopyButton } from './copy-button.js';
+import { LinkStatus } from './link-status.js';
 import { MessageLog } from './message-log.js';
 
 interface Props {
@@ -35,6 +36,9 @@ export function ConversationView({ chat, conversation }: Props) {
             <bdi>{title}</bdi>
           </h1>
           <Detail chat={chat} conversation={conversation} />
+          <div class="narrow">
+            <LinkStatus chat={chat} />
+          </div>
         </div>
         <Membership chat={chat} conversation={conversation} />
       </header>
