@@ -13,13 +13,10 @@ import { build } from 'esbuild';
 const top = fileURLToPath(new URL('..', import.meta.url));
 /** Of this run alone, as there may be several at once; below `top`, where its modules are found. */
 const folder = `test/build/${process.pid}`;
-/** It waits two minutes for NATS to elect who leads: begun late it would be alone at the end. */
-const LONGEST = 'test/engine/nats-cluster.test.ts';
 
 const args = process.argv.slice(2);
 const given = args.filter((arg) => arg.endsWith('.ts'));
 const tests = given.length > 0 ? given.map((file) => relative(top, file)) : await all();
-tests.sort((one, other) => Number(other === LONGEST) - Number(one === LONGEST) || (one < other ? -1 : 1));
 await build({
   absWorkingDir: top,
   entryPoints: tests,

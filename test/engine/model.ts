@@ -157,11 +157,11 @@ const step = fc.oneof(
 );
 
 /** Does the same to an engine and to the model, step by step, and compares what comes of it. */
-export async function engineModel(t: Test, fresh: () => Promise<Place['open']>): Promise<void> {
+export async function engineModel(t: Test, fresh: () => Promise<Place>): Promise<void> {
   let steps = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60 }), async (run) => {
-      const open = await fresh();
+      const { open, remove } = await fresh();
       const real: Real = { engine: await open(), reopen: () => open(), followed: [] };
       const model: Model = { entries: [], keys: new Map(), records: new Map(), allocated: 0, last: 0 };
       try {
@@ -172,6 +172,7 @@ export async function engineModel(t: Test, fresh: () => Promise<Place['open']>):
         }
       } finally {
         await real.engine.close();
+        await remove?.();
       }
     }),
     { numRuns: 40 },
