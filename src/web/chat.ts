@@ -72,6 +72,8 @@ export class Chat {
   #welcomedAt = '';
   /** Up to which place the whole mailbox was read. */
   #mailboxRead = 0;
+  /** Whether what was said and read before is known. */
+  #inboxLoaded = false;
   #noticeNumber = 0;
   #atEnd = true;
 
@@ -399,10 +401,12 @@ export class Chat {
     this.session.set('index', client.index);
     if (isNew) this.session.set('cursor', cursor);
     this.#welcomedAt = client.lastSeenAt;
-    const first = this.me.value === undefined;
     this.#itsMe(client);
-    if (isNew) this.#shared.join(client.index, this.#shared.othersState.value === undefined);
-    void this.#refresh(first || isNew);
+    if (isNew) {
+      this.#inboxLoaded = false;
+      this.#shared.join(client.index, this.#shared.othersState.value === undefined);
+    }
+    void this.#refresh();
   }
 
   /** For a tab that shares the stream of another one: what a welcome would have said. */
@@ -413,17 +417,17 @@ export class Chat {
       const client = await this.api.call<ClientInfo>({ what: 'See who I am', path: `clients/${index}` });
       this.#welcomedAt = client.lastSeenAt;
       this.#itsMe(client);
-      await this.#refresh(true);
+      await this.#refresh();
     } catch {
       // Whoever holds the stream finds out what is the matter.
     }
   }
 
-  /** Asks for what no stream tells: who there is, and, the first time, what was said and read before. */
-  async #refresh(first: boolean): Promise<void> {
+  /** Asks for what no stream tells: who there is, and, once, what was said and read before. */
+  async #refresh(): Promise<void> {
     this.outbox.resume();
     try {
-      await Promise.all([this.people.load(), this.rooms.load(), first ? this.#loadInbox() : undefined]);
+      await Promise.all([this.people.load(), this.rooms.load(), this.#inboxLoaded ? undefined : this.#loadInbox()]);
     } catch (error) {
       if (error instanceof ProblemError) this.notice(`Not all could be loaded: ${explain(error)}`);
     }
@@ -435,6 +439,7 @@ export class Chat {
     const call = { what: 'See how far I have read', path: `clients/${index}/read`, asMe: true };
     const state = await this.api.call<ReadState>(call);
     const { unread } = state;
+    const counts = new Map<Conversation, number>();
     this.#add(await this.#mailbox.first(Math.min(1000, Math.max(PAGE, unread.mailbox))), false);
     batch(() => {
       this.#mailboxReadUpTo(Number(state.mailbox ?? this.#mailbox.placeBefore(unread.mailbox)));
@@ -442,9 +447,11 @@ export class Chat {
         if (isDirect(key)) older.value = this.#mailbox.ended ? (this.#mailbox.lost ? 'lost' : 'none') : 'more';
       }
       this.#read(state);
-      if (unread.everyone > 0) this.conversation('everyone').unreadBefore.value = unread.everyone;
-      for (const [room, count] of Object.entries(unread.rooms)) {
-        if (count > 0) this.conversation(`room/${room}`).unreadBefore.value = count;
+      counts.set(this.conversation('everyone'), unread.everyone);
+      for (const [room, count] of Object.entries(unread.rooms)) counts.set(this.conversation(`room/${room}`), count);
+      for (const [conversation, count] of counts) {
+        conversation.unreadBefore.value = 0;
+        conversation.unreadBefore.value = Math.max(0, count - conversation.unread.value);
       }
     });
     // A new client in the rooms of the one before has not been told what was said in between.
@@ -453,9 +460,10 @@ export class Chat {
       if (conversation.older.value !== 'unknown') await this.#loadSince(conversation);
     }
     // What is held here is counted here: the server's count is for what is not.
-    for (const conversation of [...this.conversations.value.values()]) {
-      if (conversation.unreadBefore.value > 0) await this.#loadUnread(conversation);
+    for (const [conversation, count] of counts) {
+      if (conversation.unreadBefore.value > 0) await this.#loadUnread(conversation, count);
     }
+    this.#inboxLoaded = true;
     const active = this.active.value;
     if (active) {
       const conversation = this.conversation(active);
@@ -464,8 +472,8 @@ export class Chat {
     }
   }
 
-  async #loadUnread(conversation: Conversation): Promise<void> {
-    const count = conversation.unreadBefore.value;
+  /** @param count how much is unread, held here or not */
+  async #loadUnread(conversation: Conversation, count: number): Promise<void> {
     if (conversation.older.value === 'unknown') await this.loadOlder(conversation);
     batch(() => {
       const { mark, entries } = conversation;
