@@ -51,6 +51,8 @@ void t.test('every command, each answered before the next', async (t) => {
     'SEND x y',
     'SEND 0 y',
     'SEND #lobby y',
+    'SEARCH #lobby y',
+    'SEARCH \u009b2J',
     'SEND 1',
     '',
     'NAME',
@@ -90,6 +92,10 @@ void t.test('every command, each answered before the next', async (t) => {
       'No client has the index 0.',
       'Enter command: SEND #lobby y',
       'There is no room lobby. ROOMS shows which there are, JOIN lobby makes it.',
+      'Enter command: SEARCH #lobby y',
+      'There is no room lobby. ROOMS shows which there are, JOIN lobby makes it.',
+      String.raw`Enter command: SEARCH \u{9b}2J`,
+      String.raw`Sent to you, with "\u009b2J": nothing.`,
       'Enter command: SEND 1',
       'Enter message: ',
       'There is nothing to send: the message is empty.',
@@ -138,13 +144,15 @@ void t.test('a server that goes away is tried again, and what was missed is coun
   const folder = await temporaryFolder(t);
   let server = await spawnServer(t, { folder, port: await lastingPort() });
   const { url, port } = server;
-  const session = new Interchat(t, ['connect', url]);
+  const { token } = await new InterChat(url).join();
+  const session = new Interchat(t, ['connect', url], { INTERCHAT_TOKEN: token });
   await session.until(/Enter command: $/);
   await server.end('SIGKILL');
   await session.until(/Disconnected, trying again in \d+ s\.\nEnter command: /);
   session.write('LIST\n');
   await session.until(/Cannot reach http.*: nothing listens there\.\nEnter command: /);
   server = await spawnServer(t, { folder, port });
+  await new InterChat(url, { token }).sendTo({ everyone: true }, 'of its own');
   await new InterChat(url).send(1, 'meanwhile');
   await session.until(/Back, 1 message missed:\n|Back\.\n/);
   await session.until(/Somebody: meanwhile\n/);

@@ -154,7 +154,7 @@ async function showMessages({ client, inbox, outbox, show }: Desk, screen: Scree
   }
 }
 
-/** What to say on return: how many messages wait behind the last one that was shown. */
+/** What to say on return: how many messages of others wait behind the last one that was shown. */
 async function missed(client: Client): Promise<string> {
   try {
     const query = { after: client.cursor, limit: COUNTED };
@@ -164,7 +164,8 @@ async function missed(client: Client): Promise<string> {
       client.readEveryone(query, options),
       ...client.welcome.client.rooms.map((room) => client.readRoom(room, query, options)),
     ]);
-    const missed = pages.reduce((sum, { messages }) => sum + messages.length, 0);
+    // What one sends before the stream is back comes on it, too.
+    const missed = pages.flatMap(({ messages }) => messages.filter(({ from }) => from?.index !== client.index)).length;
     if (missed === 0) return 'Back.';
     const more = pages.some(({ messages }) => messages.length === COUNTED) ? 'at least ' : '';
     return `Back, ${more}${count(missed, 'message')} missed:`;

@@ -1,3 +1,4 @@
+import { visibleJson } from '../../visible.js';
 import { type Context, firstWord, sayWhatIsThere, showPage, type TerminalCommand } from '../command.js';
 import type { Conversation } from '../conversation.js';
 import { readBack } from '../history.js';
@@ -57,9 +58,7 @@ export const HISTORY: TerminalCommand = {
     if (where === undefined && rest.trim() !== '') return;
     const title = titleOf(where, where && (await nameOf(context, where)));
     pager.begin(where, title);
-    const page = await pager.back({ signal }).catch((error: unknown) => {
-      throw where !== undefined && !('nobody' in where) ? sayWhatIsThere(error, where) : error;
-    });
+    const page = await pager.back({ signal }).catch(sayWhere(where));
     if (page === undefined) return;
     showPage(context, title, page);
     if (page.older !== undefined) print('PgUp shows what is older.');
@@ -83,7 +82,8 @@ export const SEARCH: TerminalCommand = {
     const q = isElsewhere ? behind : rest;
     if (q.trim() === '') return print('For what? SEARCH hello, or SEARCH #lobby hello.');
     const title = titleOf(where, where && (await nameOf(context, where)));
-    showPage(context, `${title}, with ${JSON.stringify(q)}`, await readBack(client, where, { q }, { signal }));
+    const page = await readBack(client, where, { q }, { signal }).catch(sayWhere(where));
+    showPage(context, `${title}, with ${visibleJson(q)}`, page);
   },
 };
 
@@ -92,6 +92,13 @@ export function closeConversation(context: Context): void {
   context.inbox.close();
   context.pager.begin(undefined, titleOf());
   showUnread(context);
+}
+
+/** Throws what went wrong there, in words of this client. */
+function sayWhere(where: Conversation | undefined): (error: unknown) => never {
+  return (error) => {
+    throw where === undefined || 'nobody' in where ? error : sayWhatIsThere(error, where);
+  };
 }
 
 function titleOf(where?: Conversation, label = ''): string {
