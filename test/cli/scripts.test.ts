@@ -1,12 +1,16 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { open } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
 import { type Client, connect, InterChat } from '../../src/sdk/index.js';
 import { temporaryFolder } from '../support/folder.js';
 import { lastingPort } from '../support/port.js';
 import { run, startServer } from '../support/server.js';
-import { Interchat } from './interchat.js';
+import { Interchat, MAIN } from './interchat.js';
 import { receive } from './receive.js';
 
 t.jobs = 2;
@@ -189,6 +193,29 @@ void t.test('listen: says on standard error that the server was away and is back
   await api.send(1, 'one');
   await listening.until(/Somebody: one\n/);
   t.equal(listening.stdout, 'Somebody: one\n');
+});
+
+/** `interchat ARGS` where all that is written to one of its outputs meets a full disk. */
+async function withFullDisk(args: readonly string[], output: 'stdout' | 'stderr') {
+  const full = await open('/dev/full', 'w');
+  const stdio = output === 'stdout' ? (['ignore', full.fd, 'pipe'] as const) : (['ignore', 'pipe', full.fd] as const);
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: [...stdio] });
+  const said = text(child[output === 'stdout' ? 'stderr' : 'stdout'] as Readable);
+  const [code] = (await once(child, 'close')) as [number | null];
+  await full.close();
+  return { code, said: await said };
+}
+
+void t.test('a full disk is said on one line; where nothing can be said, all else goes on', async (t) => {
+  const { url } = await startServer(t);
+  await connected(t, url);
+  t.strictSame(await withFullDisk(['list', '--url', url], 'stdout'), {
+    code: 1,
+    said: 'interchat: Standard output cannot be written: ENOSPC: no space left on device, write.\n',
+  });
+  t.match(await withFullDisk(['list', '--url', url, '--token'], 'stderr'), { code: 2 });
+  const timeout = ['listen', '--url', url, '--timeout', '0.1'];
+  t.match(await withFullDisk(timeout, 'stderr'), { code: 0 });
 });
 
 void t.test('a pipe that is closed ends it quietly', async (t) => {
