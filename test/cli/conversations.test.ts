@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type Client, connect, type ConnectOptions } from '../../src/sdk/index.js';
+import { type Client, connect, type ConnectOptions, InterChat } from '../../src/sdk/index.js';
 import { temporaryFolder } from '../support/folder.js';
 import { lastingPort } from '../support/port.js';
 import { run, spawnServer, startServer } from '../support/server.js';
@@ -147,6 +147,10 @@ void t.test('history, searched and leafed through, and what it cannot show', { s
   );
   me.type(`search only${ENTER}`);
   await me.until('Sent to you, with "only":', 'Client 2 (bob): only you', 'Enter command:');
+  await new InterChat(url).send(1, 'anonymous');
+  await me.until('Somebody: anonymous', 'Enter command:');
+  me.type(`HISTORY nobody${ENTER}`);
+  await me.until('Sent to you by nobody:', 'Somebody: anonymous', 'Enter command:');
 });
 
 void t.test('what could not be sent is marked, and sent once by RETRY', { skip }, async (t) => {

@@ -41,9 +41,9 @@ export const READ: TerminalCommand = {
   completes: 'target',
   async run(context, rest) {
     const target = rest.trim();
-    const where = target === 'nobody' ? { nobody: true as const } : target && (await askConversation(context, target));
-    if (where === undefined) return;
-    if (!showUnread(context, where === '' ? undefined : where)) context.print('Nothing is unread.');
+    const where = target === '' ? undefined : await askReadable(context, target);
+    if (where === undefined && target !== '') return;
+    if (!showUnread(context, where)) context.print('Nothing is unread.');
   },
 };
 
@@ -54,8 +54,9 @@ export const HISTORY: TerminalCommand = {
   completes: 'target',
   async run(context, rest) {
     const { client, inbox, pager, signal, print } = context;
-    const where = rest.trim() === '' ? inbox.conversation : await askConversation(context, rest.trim());
-    if (where === undefined && rest.trim() !== '') return;
+    const target = rest.trim();
+    const where = target === '' ? inbox.conversation : await askReadable(context, target);
+    if (where === undefined && target !== '') return;
     const title = titleOf(where, where && (await nameOf(context, where)));
     pager.begin(where, title);
     const page = await pager.back({ signal }).catch(sayWhere(where));
@@ -92,6 +93,11 @@ export function closeConversation(context: Context): void {
   context.inbox.close();
   context.pager.begin(undefined, titleOf());
   showUnread(context);
+}
+
+/** Nobody can be written to, but may have written. @throws as askConversation */
+async function askReadable(context: Context, target: string): Promise<Conversation | undefined> {
+  return target === 'nobody' ? { nobody: true } : askConversation(context, target);
 }
 
 /** Throws what went wrong there, in words of this client. */
