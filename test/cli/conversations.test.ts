@@ -164,16 +164,17 @@ void t.test('what could not be sent is marked, and sent once by RETRY', { skip }
   await server.end('SIGKILL');
   me.type(`lost${ENTER}`);
   await me.until('Not sent to client 2: lost', 'RETRY sends it again.', 'bob>');
+  me.type(`/SEND 2 by number${ENTER}`);
+  await me.until('Not sent to client 2: by number', 'RETRY sends it again.', 'bob>');
   await spawnServer(t, { folder, port });
   await me.until(/^Back/, 'bob>');
   me.type(`/retry${ENTER}`);
-  await me.until(/^Sent to client 2: lost|^Client 2 is away/, 'bob>');
+  await me.until('Sent to client 2: lost', 'Sent to client 2: by number', 'bob>');
   // Bob may not have noticed yet that the server is back.
   while (bob.state !== 'online') await once(bob, 'welcome');
   me.type(`/retry${ENTER}then${ENTER}`);
   await me.until('bob> /retry', 'Everything was sent.', 'bob> then', 'bob>');
-  t.equal(await receiveText(bob), 'lost');
-  t.equal(await receiveText(bob), 'then');
+  for (const text of ['lost', 'by number', 'then']) t.equal(await receiveText(bob), text);
 });
 
 void t.test('settings come from the place for them, behind flags and variables', { skip }, async (t) => {

@@ -18,8 +18,8 @@ export const SEND: TerminalCommand = {
     const { word, behind } = firstWord(rest);
     const to = await askTarget(context, word, 'Enter client index to send message to: ');
     if (to === undefined) return;
-    // Asked before the text is typed, not after.
-    await nameOf(context, to);
+    // Asked before the text is typed, not after; one that is given is kept if the server cannot be asked.
+    if (behind === '') await nameOf(context, to);
     await sendTyped(context, to, behind);
   },
 };
