@@ -7,7 +7,7 @@ import { ExitCode, UsageError } from './exit-code.js';
 import { type OptionName, optionsHelp, readOptions, type Settings, variableOf } from './options.js';
 import { note, write } from './output.js';
 import { readState, writeState } from './state-file.js';
-import { visibleJson } from './visible.js';
+import { visible, visibleJson } from './visible.js';
 import { isColorWanted, isWanted } from './when.js';
 import { errorLine, messageLines, presenceLine } from './wording.js';
 
@@ -157,7 +157,7 @@ function handler(client: Client, exec: string, { url, tries, json }: ListenSetti
 /** Says on standard error how it goes. */
 function tell(client: Client, known: boolean): void {
   const { index, welcome } = client;
-  note(`Client ${index} connected.`);
+  note(`Client ${visible(String(index))} connected.`);
   if (known && !welcome.resumed) note('The server does not know that client any more: this is a new one.');
   client.on('disconnected', ({ error, retryIn }) =>
     note(`Disconnected (${errorLine(error)}), trying again in ${Math.ceil(retryIn / 1000)} s.`),

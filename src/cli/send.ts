@@ -5,7 +5,7 @@ import { CommandError, ExitCode, UsageError } from './exit-code.js';
 import { optionsHelp, readOptions } from './options.js';
 import { note, write } from './output.js';
 import { findTarget } from './target.js';
-import { visibleJson } from './visible.js';
+import { visible, visibleJson } from './visible.js';
 
 const OPTIONS = ['url', 'token', 'json', 'quiet', 'timeout'] as const;
 
@@ -61,7 +61,7 @@ async function textOf(argument: string | undefined): Promise<string> {
 }
 
 function confirmation(to: Destination, { id, reach }: Sent): string {
-  const message = id === null ? 'The message' : `Message ${id}`;
+  const message = id === null ? 'The message' : `Message ${visible(id)}`;
   if ('client' in to) {
     return reach > 0
       ? `${message} was sent to client ${to.client}.`

@@ -18,7 +18,7 @@ const PLAIN: Look = { colors: false, timestamps: false };
 /** A client in a list, on one line. */
 export function clientLine({ index, name, socket }: ClientInfo): string {
   const line = socket === null ? `Client ${index} is away.` : `Client ${index} is at socket ${socket}.`;
-  return name === null ? line : `${line} (${visible(name)})`;
+  return visible(name === null ? line : `${line} (${name})`);
 }
 
 /**
@@ -43,7 +43,7 @@ export function messageLines({ from, to, text, data, sentAt }: Message, { colors
 
 /** A room in a list, on one line. */
 export function roomLine({ name, members, online }: RoomInfo): string {
-  return `#${visible(name)}: ${count(members, 'member')}, ${online} online.`;
+  return visible(`#${name}: ${count(members, 'member')}, ${online} online.`);
 }
 
 const CHANGES: Readonly<Record<Presence['change'], string>> = {
@@ -80,7 +80,8 @@ function sender(from: Message['from']): string {
 }
 
 function party({ index, name }: { readonly index: number; readonly name: string | null }): string {
-  return name === null ? `Client ${index}` : `Client ${index} (${visible(name)})`;
+  // What should be a number, too: a server may be anybody's.
+  return visible(name === null ? `Client ${index}` : `Client ${index} (${name})`);
 }
 
 /** Where it was said; what came to oneself alone needs no saying. */

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { visible, visibleJson } from '../../src/cli/visible.js';
-import { clientLine, count, errorLine, messageLines } from '../../src/cli/wording.js';
+import { clientLine, count, errorLine, messageLines, roomLine } from '../../src/cli/wording.js';
 import { type ClientInfo, type Message, ProblemError } from '../../src/sdk/index.js';
 
 const CLIENT: ClientInfo = {
@@ -38,6 +38,10 @@ void t.test('clients are listed as they always were, with their name behind', as
   t.equal(clientLine(CLIENT), 'Client 1 is at socket 3.');
   t.equal(clientLine({ ...CLIENT, status: 'away', socket: null }), 'Client 1 is away.');
   t.equal(clientLine({ ...CLIENT, name: 'a\x1bb' }), 'Client 1 is at socket 3. (a␛b)');
+  const lie = '\x1b[2J' as unknown as number;
+  t.equal(clientLine({ ...CLIENT, index: lie, socket: lie }), 'Client ␛[2J is at socket ␛[2J.');
+  t.equal(roomLine({ name: 'lobby', members: lie, online: lie }), '#lobby: ␛[2J members, ␛[2J online.');
+  t.equal(messageLines(messageOf({ from: { index: lie, name: null }, text: 'Hello' })), 'Client ␛[2J: Hello');
 });
 
 void t.test('a message says who sent it, and no line of its text can pass for another', async (t) => {

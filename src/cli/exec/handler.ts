@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { backoff, isPassing, sleep } from '../../sdk/backoff.js';
 import type { Client, Message } from '../../sdk/index.js';
 import { note } from '../output.js';
+import { visible } from '../visible.js';
 import { ProcessGroup } from './process-group.js';
 import { variablesOf } from './variables.js';
 
@@ -37,7 +38,7 @@ export class Handler {
       const code = await this.#run(message, failures + 1);
       if (code === 0) return 'handled';
       if (signal.aborted) return 'interrupted';
-      const what = `The command for message ${message.id ?? 'without a number'} ended with ${code}`;
+      const what = `The command for message ${visible(message.id ?? 'without a number')} ended with ${code}`;
       // While the server is away a command that needs it can but fail: that is no try.
       if (await this.#isServerThere()) failures++;
       if (signal.aborted) return 'interrupted';

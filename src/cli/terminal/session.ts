@@ -28,7 +28,7 @@ interface SessionLook extends Look {
  * @throws what the client cannot go on after: see Client.messages
  */
 export async function runSession(client: Client, screen: Screen, look: SessionLook): Promise<number> {
-  screen.print(`Client ${client.index} connected.`);
+  screen.print(`Client ${visible(String(client.index))} connected.`);
   const desk = {
     client,
     inbox: new Inbox(),
