@@ -5,19 +5,34 @@ import { z } from 'zod';
 import { parseNatsAddress } from './engine/nats/address.js';
 
 /**
- * `INTERCHAT_*` variables that belong to the commands which talk to a server (`list`, `send`, `listen`, `connect`).
- * `serve` lets them pass: one shell or one compose file may set both kinds.
+ * `INTERCHAT_*` variables that belong to the commands which talk to a server (`list`, `rooms`, `send`, `listen`, `connect`), or
+ * that `listen --exec` sets. `serve` lets them pass: one shell or one compose file may set both kinds.
  */
 export const CLIENT_VARIABLES: readonly string[] = [
   'INTERCHAT_URL',
   'INTERCHAT_TOKEN',
   'INTERCHAT_NAME',
+  'INTERCHAT_ROOMS',
+  'INTERCHAT_PRESENCE',
   'INTERCHAT_JSON',
   'INTERCHAT_TIMEOUT',
   'INTERCHAT_QUIET',
   'INTERCHAT_COLOR',
+  'INTERCHAT_TIMESTAMPS',
+  'INTERCHAT_BELL',
   'INTERCHAT_SINCE',
   'INTERCHAT_ONCE',
+  'INTERCHAT_STATE',
+  'INTERCHAT_EXEC',
+  'INTERCHAT_TRIES',
+  'INTERCHAT_ID',
+  'INTERCHAT_FROM',
+  'INTERCHAT_FROM_NAME',
+  'INTERCHAT_TO',
+  'INTERCHAT_REPLY_TO',
+  'INTERCHAT_SENT_AT',
+  'INTERCHAT_TRY',
+  'INTERCHAT_CLIENT',
 ];
 
 /** A wrong or unknown setting. Its message is one line, fit to be the last thing a failed start prints. */

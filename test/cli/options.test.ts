@@ -1,6 +1,13 @@
 import t from 'tap';
+import { command as connect } from '../../src/cli/connect.js';
+import { variablesOf } from '../../src/cli/exec/variables.js';
 import { UsageError } from '../../src/cli/exit-code.js';
+import { command as list } from '../../src/cli/list.js';
+import { command as listen } from '../../src/cli/listen.js';
 import { readOptions, serverUrl } from '../../src/cli/options.js';
+import { command as rooms } from '../../src/cli/rooms.js';
+import { command as send } from '../../src/cli/send.js';
+import { readConfig } from '../../src/config.js';
 
 const ALL = ['url', 'token', 'name', 'json', 'quiet', 'once', 'since', 'timeout'] as const;
 
@@ -69,4 +76,14 @@ void t.test('a URL may be written without its scheme', async (t) => {
   t.equal(serverUrl('localhost:8080'), 'http://localhost:8080');
   t.equal(serverUrl('https://chat.example/x'), 'https://chat.example/x');
   t.throws(() => serverUrl('ws://x'), UsageError);
+});
+
+void t.test('serve minds no variable of the other commands, nor those that listen --exec sets', async (t) => {
+  const options = [connect, list, listen, rooms, send].map(({ options }) => options).join('\n');
+  const message = { id: '1', from: null, to: { client: 1 }, text: 'Hello', sentAt: '' };
+  // A setting of serve has the name, too: the folder.
+  const told = Object.keys(variablesOf(message)).filter((name) => name !== 'INTERCHAT_DATA');
+  const names = [...(options.match(/INTERCHAT_\w+/g) ?? []), ...told, 'INTERCHAT_TRY', 'INTERCHAT_CLIENT'];
+  t.ok(names.includes('INTERCHAT_ROOMS') && names.includes('INTERCHAT_REPLY_TO'));
+  for (const name of names) t.doesNotThrow(() => readConfig([], { [name]: 'x' }), name);
 });
