@@ -24,16 +24,19 @@ export function linkify(text: string): TextPart[] {
 
 /** What ends a sentence, or closes a parenthesis that the address did not open, is not part of it. */
 function withoutTrailing(address: string): string {
+  // Counted once: an address may be as long as a message, and all of it parentheses.
+  const excess: Record<string, number> = { ')': excessOf(address, '(', ')'), ']': excessOf(address, '[', ']') };
   let end = address.length;
   for (;;) {
     const last = address[end - 1] ?? '';
-    if (/[.,;:!?…*]/.test(last)) end--;
-    else if (last === ')' && closesMore(address.slice(0, end), '(', ')')) end--;
-    else if (last === ']' && closesMore(address.slice(0, end), '[', ']')) end--;
-    else return address.slice(0, end);
+    const closesMore = (excess[last] ?? 0) > 0;
+    if (!closesMore && !/[.,;:!?…*]/.test(last)) return address.slice(0, end);
+    if (closesMore) excess[last] = (excess[last] ?? 0) - 1;
+    end--;
   }
 }
 
-function closesMore(text: string, open: string, close: string): boolean {
-  return text.split(close).length > text.split(open).length;
+/** By how many more are closed than are opened. */
+function excessOf(text: string, open: string, close: string): number {
+  return text.split(close).length - text.split(open).length;
 }

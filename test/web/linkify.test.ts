@@ -40,3 +40,10 @@ void t.test('the parts are the text, and each link goes where it says', async (t
     for (const { text, href } of parts) if (href !== undefined) t.equal(href, new URL(text).href);
   }
 });
+
+void t.test('an address of nothing but parentheses holds nobody up', async (t) => {
+  const began = performance.now();
+  t.same(links(`https://example.org/${')'.repeat(30_000)}${']'.repeat(30_000)}`), ['https://example.org/']);
+  // Counted anew for each of them, it took the better part of a minute.
+  t.ok(performance.now() - began < 2_000);
+});
