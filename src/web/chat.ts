@@ -98,18 +98,22 @@ export class Chat {
         name: this.session.get('name'),
         rooms: this.session.get('rooms') ?? [],
       }),
-      identityLost: (why) => (why === 'gone' ? this.#forget() : this.#beginAnew()),
+      identityLost: (why) => {
+        if (why === 'gone') return this.#forget();
+        this.#shared.passAnew();
+        this.#beginAnew();
+      },
       events: (events, raw) => {
-        // First, as a new client has other tabs: those that were the one before are told that they are it, too.
+        this.#events(events, raw, true);
         this.#shared.pass(raw);
-        this.#events(events, raw);
       },
     });
     this.#shared = new SharedLink(this.#link.state, {
       lead: () => this.#link.open(),
-      events: (events, raw) => this.#events(events, raw),
+      events: (events, raw) => this.#events(events, raw, false),
       sent: (message) => this.#sent(message),
-      retry: () => this.#link.retry(),
+      retry: () => (this.#link.state.value.kind === 'left' ? this.#startAnew() : this.#link.retry()),
+      anew: () => this.#beginAnew(),
     });
     for (const [key, text] of Object.entries(this.session.get('drafts') ?? {})) {
       this.conversation(key as ConversationKey).draft.value = text ?? '';
@@ -270,14 +274,9 @@ export class Chat {
     }
   }
 
+  /** Connects now: instead of after the pause, or again after one has left. */
   retryLink(): void {
     this.#shared.retry();
-  }
-
-  /** Comes back after one has left. */
-  startAnew(): void {
-    this.#forget();
-    this.#link.open();
   }
 
   notice(text: string): void {
@@ -368,14 +367,15 @@ export class Chat {
     }
   }
 
-  #events(events: readonly ServerSentEvent[], raw: string): void {
+  /** @param own whether this tab holds the stream they came by */
+  #events(events: readonly ServerSentEvent[], raw: string, own: boolean): void {
     batch(() => {
       this.raw.add(raw);
       const messages: Message[] = [];
       const presence: Presence[] = [];
       for (const { event, data } of events) {
         const said: unknown = JSON.parse(data);
-        if (event === 'welcome') this.#welcome(said as Welcome);
+        if (event === 'welcome') this.#welcome(said as Welcome, own);
         else if (event === 'message') messages.push(said as Message);
         else if (event === 'presence') presence.push(said as Presence);
         else if (event === 'gap') this.#gap(said as Gap);
@@ -388,7 +388,7 @@ export class Chat {
     });
   }
 
-  #welcome({ client, token, cursor }: Welcome): void {
+  #welcome({ client, token, cursor }: Welcome, own: boolean): void {
     const before = this.session.get('index');
     const isNew = client.index !== before;
     if (isNew && before !== undefined) {
@@ -404,7 +404,7 @@ export class Chat {
     this.#itsMe(client);
     if (isNew) {
       this.#inboxLoaded = false;
-      this.#shared.join(client.index, this.#shared.othersState.value === undefined);
+      this.#shared.join(client.index, own);
     }
     void this.#refresh();
   }
@@ -572,6 +572,12 @@ export class Chat {
     this.session.set('name', client.name ?? undefined);
     this.session.set('rooms', client.rooms);
     for (const room of client.rooms) this.conversation(`room/${room}`);
+  }
+
+  /** Comes back after one has left. */
+  #startAnew(): void {
+    this.#forget();
+    this.#link.open();
   }
 
   /** The client that one was is no more. */

@@ -147,7 +147,7 @@ export class Link {
       const response = await fetch(url, { headers, cache: 'no-store', signal: connection.signal });
       answered = true;
       settle(response.status);
-      if (!response.ok) return this.#refused(refusalOf(response, await response.text()));
+      if (!response.ok) return this.#refused(refusalOf(response, await response.text()), identity);
       if (!response.headers.get('content-type')?.startsWith('text/event-stream') || !response.body) {
         return { kind: 'broken', welcomed, why: 'What answers is not InterChat.' };
       }
@@ -191,9 +191,10 @@ export class Link {
     return { url: this.api.url(`events?${query}`), headers };
   }
 
-  #refused(problem: ProblemError): End {
-    if (problem.status === 401) return { kind: 'lost', why: 'unknown' };
-    if (problem.status === 410) return { kind: 'lost', why: 'gone' };
+  #refused(problem: ProblemError, { token }: Identity): End {
+    // Who has no identity yet has none to lose: it is something else, such as a proxy, that refuses.
+    if (token !== undefined && problem.status === 401) return { kind: 'lost', why: 'unknown' };
+    if (token !== undefined && problem.status === 410) return { kind: 'lost', why: 'gone' };
     return { kind: 'broken', welcomed: false, why: problem.message, least: problem.retryAfter };
   }
 }

@@ -16,6 +16,8 @@ type Told =
   | { readonly kind: 'hello' }
   /** Try again now. */
   | { readonly kind: 'retry' }
+  /** From whoever holds the stream: the server has another log, and all begins anew. */
+  | { readonly kind: 'anew' }
   /** Sent from one of them, which no stream brings to the others. */
   | { readonly kind: 'sent'; readonly message: Message };
 
@@ -25,6 +27,7 @@ export interface SharedLinkListener {
   events(events: readonly ServerSentEvent[], raw: string): void;
   sent(message: Message): void;
   retry(): void;
+  anew(): void;
 }
 
 /**
@@ -39,6 +42,8 @@ export class SharedLink {
   /** How the link of whoever holds it is, told to those who do not; undefined while it is this tab. */
   readonly othersState = signal<LinkState | undefined>(undefined);
   #channel: BroadcastChannel | undefined;
+  /** That of the client one was a moment ago, whose other tabs are yet to be told who they are now. */
+  #former: BroadcastChannel | undefined;
   #leave: (() => void) | undefined;
   #leads = false;
 
@@ -53,20 +58,27 @@ export class SharedLink {
   }
 
   /**
-   * Joins the tabs of this client. Leads at once where there is none, or where this tab holds a stream already.
+   * Joins the tabs of this client. Leads at once where there is none, or where this tab holds a stream already; then what is
+   * passed next tells the tabs of who one was before that they are this one, too.
    * @param holds whether this tab holds a stream of that client
    */
   join(index: number, holds: boolean): void {
-    this.leave();
+    const name = `interchat ${new URL('.', document.baseURI).href} ${index}`;
+    if (holds && this.#leads) {
+      // With another log, another client may have the same number.
+      if (this.#channel?.name === name) return;
+      // The lock of before is kept until the tab is closed: another tab that were given it would open a second stream.
+      this.#former = this.#channel;
+    } else this.leave();
     this.#leads = holds;
     if (!('locks' in navigator) || !('BroadcastChannel' in globalThis)) return this.#lead();
-    const name = `interchat ${new URL('.', document.baseURI).href} ${index}`;
     const channel = (this.#channel = new BroadcastChannel(name));
     let parser = new EventParser(LONGEST_EVENT);
     channel.onmessage = ({ data }: MessageEvent<Told>) => {
       if (data.kind === 'sent') this.listener.sent(data.message);
       else if (data.kind === 'hello' && this.#leads) this.#tell({ kind: 'state', state: this.own.value });
       else if (data.kind === 'retry' && this.#leads) this.listener.retry();
+      else if (data.kind === 'anew' && !this.#leads) this.listener.anew();
       else if (data.kind === 'state' && !this.#leads) {
         this.othersState.value = data.state;
         if (data.state.kind !== 'live') parser = new EventParser(LONGEST_EVENT);
@@ -100,7 +112,17 @@ export class SharedLink {
 
   /** Tells the other tabs what came. */
   pass(raw: string): void {
-    if (this.#leads) this.#tell({ kind: 'events', raw });
+    if (!this.#leads) return;
+    const told: Told = { kind: 'events', raw };
+    if (!this.#former) return this.#tell(told);
+    this.#former.postMessage(told);
+    this.#former.close();
+    this.#former = undefined;
+  }
+
+  /** Tells the other tabs that nothing they have means anything to the server now. */
+  passAnew(): void {
+    if (this.#leads) this.#tell({ kind: 'anew' });
   }
 
   passSent(message: Message): void {

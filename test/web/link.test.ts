@@ -87,6 +87,47 @@ void t.test('the link of the page', { skip: noBrowser }, async (t) => {
     t.same(complaints, []);
   });
 
+  await t.test('two tabs of one client begin anew together, and leave and return together', async (t) => {
+    const port = await lastingPort();
+    const url = `http://localhost:${port}/#everyone`;
+    const first = await spawnServer(t, { folder: await temporaryFolder(t), port });
+    const { page, context, complaints } = await visit(t, browser, url);
+    const kept = await page.evaluate<Record<string, string>>(() => ({ ...sessionStorage }));
+    const other = await context.newPage();
+    await other.addInitScript((items) => {
+      if (sessionStorage.length > 0) return;
+      for (const [name, value] of Object.entries(items)) sessionStorage.setItem(name, value);
+    }, kept);
+    await other.goto(url);
+    await isLive(other);
+    await other.locator('.composer textarea:enabled').waitFor();
+    await say(page, 'of old');
+    for (const one of [page, other]) await shows(one, 'of old');
+    await first.end('SIGKILL');
+    const server = await spawnServer(t, { folder: await temporaryFolder(t), port });
+    for (const one of [page, other]) await hurry(one);
+    for (const one of [page, other]) await one.getByText(/set up anew/).waitFor();
+    for (const one of [page, other]) await isLive(one);
+    // Its id, and the number of the client, are those of old.
+    await ask(`${server.url}/messages`, { json: { to: { everyone: true }, text: 'of now' } });
+    for (const one of [page, other]) await shows(one, 'of now');
+    for (const one of [page, other]) t.same(await textsOf(one), ['of now']);
+    t.match((await ask(`${server.url}/clients`)).json, { total: 1, clients: [{ index: 1, streams: 1 }] });
+
+    const token = await page.evaluate(() => JSON.parse(sessionStorage.getItem('interchat.token') ?? '') as string);
+    await ask(`${server.url}/clients/1`, { method: 'DELETE', token });
+    for (const one of [page, other]) await one.locator('.sidebar').getByText('You have left').waitFor();
+    await other.locator('.sidebar').getByRole('button', { name: 'Connect' }).click();
+    for (const one of [page, other]) {
+      await isLive(one);
+      await one.locator('.self', { hasText: 'Client 2' }).waitFor();
+    }
+    await say(other, 'here again');
+    for (const one of [page, other]) await shows(one, 'here again');
+    t.match((await ask(`${server.url}/clients`)).json, { total: 1, clients: [{ index: 2, streams: 1 }] });
+    t.same(complaints, []);
+  });
+
   await t.test('one of two is cut off, returns, and has missed nothing', async (t) => {
     const server = await startServer(t, { heartbeat: 0.3 });
     const proxy = await TcpProxy.open(await lastingPort(), server.port);
@@ -117,6 +158,25 @@ void t.test('the link of the page', { skip: noBrowser }, async (t) => {
     t.same(await textsOf(bob.page), ['one', 'two', 'three', 'four']);
     t.match((await ask(`${server.url}/clients`)).json, { total: 2 });
     t.same([...alice.complaints, ...bob.complaints], []);
+  });
+
+  await t.test('something before the server that refuses a new client is not asked without a pause', async (t) => {
+    const server = await startServer(t);
+    const context = await browser.newContext();
+    t.teardown(() => context.close());
+    const page = await context.newPage();
+    let asked = 0;
+    await page.route('**/events?*', (route) => {
+      asked++;
+      return route.fulfill({ status: 401, body: 'Who are you?' });
+    });
+    await page.goto(`http://localhost:${server.port}/`);
+    await page.locator('.sidebar .link.broken').waitFor();
+    t.ok(asked <= 2, `asked ${asked} times`);
+    t.equal(await page.locator('.notice').count(), 0, 'nobody says that the server has lost anything');
+    await page.unroute('**/events?*');
+    await hurry(page);
+    await isLive(page);
   });
 
   await t.test('an answer that is lost on the way: sent again under the same key, it is there once', async (t) => {

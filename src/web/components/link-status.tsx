@@ -42,7 +42,7 @@ export function LinkStatus({ chat }: { readonly chat: Chat }) {
       return (
         <p class="link broken">
           You have left
-          <button type="button" onClick={() => chat.startAnew()}>
+          <button type="button" onClick={() => chat.retryLink()}>
             Connect
           </button>
         </p>
