@@ -338,7 +338,7 @@ export class Chat {
   async #loadPage(conversation: Conversation): Promise<'more' | 'none' | 'lost'> {
     const room = roomOf(conversation.key);
     const path = room === undefined ? 'messages' : `rooms/${room}/messages`;
-    const before = conversation.oldest?.place ?? END;
+    const before = conversation.oldestId ?? END;
     const call = {
       what: room === undefined ? 'Read what was sent to everyone' : `Read the history of ${room}`,
       path: `${path}?before=${before}&limit=${PAGE}`,
@@ -359,7 +359,7 @@ export class Chat {
   async #loadSince(conversation: Conversation): Promise<void> {
     const room = roomOf(conversation.key) ?? '';
     for (;;) {
-      const after = conversation.newest?.place ?? 0;
+      const after = conversation.newestId ?? 0;
       const call = { what: `Read the history of ${room}`, path: `rooms/${room}/messages?after=${after}&limit=1000` };
       const { messages } = await this.api.call<MessagePage>(call);
       this.#add(messages, false);

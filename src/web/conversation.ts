@@ -7,7 +7,7 @@ import type { Outgoing } from './outgoing.js';
 export interface Entry {
   /** What tells it from others, also where it has no id (ttl 0). */
   readonly key: string;
-  /** Its place among the others. */
+  /** Its place among the others: its id, or, where it has none, between two of them. */
   readonly place: number;
   readonly message: Message;
   readonly mine: boolean;
@@ -65,6 +65,16 @@ export class Conversation {
     return this.entries.value[0];
   }
 
+  /** The id of the oldest that has one. */
+  get oldestId(): string | undefined {
+    return this.entries.value.find(({ message }) => message.id !== null)?.message.id ?? undefined;
+  }
+
+  /** The id of the newest that has one. */
+  get newestId(): string | undefined {
+    return this.entries.value.findLast(({ message }) => message.id !== null)?.message.id ?? undefined;
+  }
+
   /** Puts in what is not there yet. Returns that. */
   add(messages: readonly { readonly message: Message; readonly mine: boolean }[]): Entry[] {
     const added: Entry[] = [];
@@ -75,7 +85,7 @@ export class Conversation {
       const key = message.id ?? `unnumbered ${this.#unnumbered++}`;
       if (this.#known.has(key)) continue;
       this.#known.add(key);
-      const place = message.id === null ? newest : Number(message.id);
+      const place = message.id === null ? behind(newest) : Number(message.id);
       if (place < newest) sorted = false;
       newest = Math.max(newest, place);
       added.push({ key, place, message, mine });
@@ -84,11 +94,11 @@ export class Conversation {
     const entries = [...this.entries.value, ...added];
     // Sorting is stable: what has the same place stays in the order in which it came.
     if (!sorted) entries.sort((one, other) => one.place - other.place);
-    this.entries.value = entries;
+    this.entries.value = this.#unnumbered > 0 ? inPlace(entries) : entries;
     return added;
   }
 
-  /** Lets go of the oldest where there are too many. Not while somebody reads them. */
+  /** Lets go of the oldest where there are too many. Not to be called while somebody reads them. */
   trim(): void {
     const entries = this.entries.value;
     const over = entries.length - MOST;
@@ -136,4 +146,25 @@ export class Conversation {
     this.divider.value =
       this.unread.value === 0 ? undefined : this.entries.value.find(({ place, mine }) => place > mark && !mine)?.key;
   }
+}
+
+/** Between the places of two ids there is room for so many that have none; further ones share the last. */
+const BETWEEN = 1024;
+
+/** The place of what has no id and came after this: nothing that has one can take it, and whoever read what is before has not read it. */
+function behind(place: number): number {
+  return Math.min(place + 1 / BETWEEN, Math.floor(place) + (BETWEEN - 1) / BETWEEN);
+}
+
+/** Has what was never stored stand behind all that was sent before it, which may have been loaded only after it came. */
+function inPlace(entries: readonly Entry[]): Entry[] {
+  const numbered = entries.filter(({ message }) => message.id !== null);
+  let at = 0;
+  const placed = entries.map((entry) => {
+    if (entry.message.id !== null) return entry;
+    while ((numbered[at]?.message.sentAt ?? '~') < entry.message.sentAt) at++;
+    const place = Math.max(entry.place, behind(numbered[at - 1]?.place ?? 0));
+    return place === entry.place ? entry : { ...entry, place };
+  });
+  return placed.sort((one, other) => one.place - other.place);
 }

@@ -39,9 +39,10 @@ export class ReadMarker {
     const rooms: Record<string, string> = {};
     let everyone: string | undefined;
     for (const { key, mark } of changed) {
+      if (mark.value < 1) continue;
       const room = roomOf(key);
-      if (room !== undefined && this.chat.isIn(room)) rooms[room] = String(mark.value);
-      if (key === 'everyone') everyone = String(mark.value);
+      if (room !== undefined && this.chat.isIn(room)) rooms[room] = idOf(mark.value);
+      if (key === 'everyone') everyone = idOf(mark.value);
     }
     const mailbox = changed.some(({ key }) => isDirect(key)) ? this.#mailboxMark() : undefined;
     const marks: ReadMarks = {
@@ -72,6 +73,11 @@ export class ReadMarker {
     for (const { place, unread } of received) if (unread) oldestUnread = Math.min(oldestUnread, place);
     let newestRead = 0;
     for (const { place } of received) if (place < oldestUnread) newestRead = Math.max(newestRead, place);
-    return newestRead === 0 ? undefined : String(newestRead);
+    return newestRead < 1 ? undefined : idOf(newestRead);
   }
+}
+
+/** The id up to which it was read: what was never stored has a place behind one. */
+function idOf(place: number): string {
+  return String(Math.floor(place));
 }

@@ -91,6 +91,23 @@ void t.test('two people', { skip: noBrowser }, async (t) => {
     await openConversation(bob.page, /nobody/);
     await bob.page.locator('.data', { hasText: '"temperature": 21.5' }).waitFor();
     t.ok(await bob.page.locator('.composer textarea').isDisabled(), 'there is nobody to answer');
+
+    // Never stored, and there before what was: it is unread, and the history is loaded all the same.
+    const carol = await visit(t, browser, url, { name: 'carol' });
+    await ask(`${server.url}/messages`, { json: { to: { everyone: true }, text: 'Stored.' } });
+    await carol.page.getByRole('link', { name: /Everyone.*1 unread/ }).waitFor();
+    await carol.page.reload();
+    await carol.page.getByRole('link', { name: /Everyone.*1 unread/ }).waitFor();
+    await ask(`${server.url}/messages`, { json: { to: { everyone: true }, text: 'Only now.', ttl: 0 } });
+    await carol.page.getByRole('link', { name: /Everyone.*2 unread/ }).waitFor();
+    await openConversation(carol.page, /Everyone/);
+    await shows(carol.page, 'Stored.');
+    t.same(await textsOf(carol.page), ['Stored.', 'Only now.']);
+    const token = await carol.page.evaluate(
+      () => JSON.parse(sessionStorage.getItem('interchat.token') ?? '') as string,
+    );
+    await ask(`${server.url}/clients/3`, { method: 'DELETE', token: token });
+    t.same(carol.complaints, []);
   });
 
   await t.test('keep what they were writing, and see where they left off', async (t) => {
@@ -115,7 +132,7 @@ void t.test('two people', { skip: noBrowser }, async (t) => {
     const complaints = complaintsOf(third);
     await third.goto(url);
     await isLive(third);
-    await third.locator('.self', { hasText: 'Client 3' }).waitFor();
+    await third.locator('.self', { hasText: 'Client 4' }).waitFor();
     // What a browser does to duplicate a tab: the copy has its sessionStorage.
     const kept = await bob.page.evaluate<Record<string, string>>(() => ({ ...sessionStorage }));
     await third.goto('about:blank');

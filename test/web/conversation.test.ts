@@ -35,6 +35,27 @@ void t.test('what was never stored stays behind what was there when it came', as
   put(conversation, [message(7)]);
   put(conversation, [message(5), message(1)]);
   t.same(ids(conversation), ['1', '3', null, null, '5', '7']);
+
+  const unloaded = new Conversation('everyone');
+  put(unloaded, [message(null, { sentAt: '2026-01-31T12:30:00.000Z' })]);
+  t.equal(unloaded.oldestId, undefined, 'what is older is asked for from the end');
+  put(unloaded, [message(1), message(2), message(3, { sentAt: '2026-01-31T13:00:00.000Z' })]);
+  t.same(ids(unloaded), ['1', '2', null, '3'], 'also where that is loaded only later');
+  t.match([unloaded.oldestId, unloaded.newestId], ['1', '3']);
+});
+
+void t.test('what was never stored is unread until somebody looks, each of it', async (t) => {
+  const conversation = new Conversation('client/2');
+  put(conversation, [message(3)]);
+  conversation.readToEnd();
+  for (const _ of [1, 2, 3]) {
+    put(conversation, [message(null)]);
+    t.equal(conversation.unread.value, 1);
+    t.ok(conversation.readToEnd());
+    t.equal(conversation.unread.value, 0);
+  }
+  put(conversation, [message(4)]);
+  t.equal(conversation.unread.value, 1);
 });
 
 void t.test("what is behind the mark and not one's own is unread", async (t) => {
