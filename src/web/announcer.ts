@@ -19,7 +19,9 @@ export class Announcer {
       const waiting = this.#waiting;
       this.#waiting = [];
       const more = waiting.length - MOST;
-      this.said.value = (more > 0 ? [`${more} more messages.`, ...waiting.slice(-MOST)] : waiting).join('\n');
+      const text = (more > 0 ? [`${more} more messages.`, ...waiting.slice(-MOST)] : waiting).join('\n');
+      // Only a change is read out: what is said again differs by a space that nobody hears.
+      this.said.value = text === this.said.value ? `${text}\u00a0` : text;
     }, COLLECT);
   }
 }

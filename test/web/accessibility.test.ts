@@ -141,12 +141,37 @@ void t.test('the page is for everybody', { skip: noBrowser }, async (t) => {
     await page.keyboard.press('Enter');
     await page.locator('.inspector').waitFor({ state: 'detached' });
     t.match(await focused(), /How it works/, 'one is back where one came from');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.activeElement?.id === 'inspector');
+    await page.keyboard.press('Escape');
+    await page.locator('.inspector').waitFor({ state: 'detached' });
+    t.match(await focused(), /How it works/);
+
+    // What goes by what it does leaves the focus to what is nearest.
+    await page.route('**/rooms/keys/messages', (route) => route.fulfill({ status: 400, body: 'No.' }));
+    await page.locator('.composer textarea').focus();
+    for (const text of ['one', 'two']) {
+      await page.keyboard.type(text);
+      await page.keyboard.press('Enter');
+      await page.locator('.pending.failed', { hasText: text }).waitFor();
+    }
+    for (const left of ['one', undefined]) {
+      await page.getByRole('button', { name: 'Discard' }).last().focus();
+      await page.keyboard.press('Enter');
+      await page.waitForFunction((left) => {
+        const { activeElement } = document;
+        return left === undefined
+          ? activeElement?.matches('.log')
+          : activeElement?.closest('.pending')?.textContent?.includes(left);
+      }, left);
+    }
     t.same(complaints, []);
   });
 
   await t.test('what comes in is read out by a screen reader, and moves nothing', async (t) => {
     const { page } = await visit(t, browser, url, { viewport: DESKTOP, name: 'erin' });
     await enterRoom(page, 'lobby');
+    await page.getByRole('status').getByText('You are in the room lobby.').waitFor({ state: 'attached' });
     const composer = () => page.locator('.composer').boundingBox();
     const head = () => page.locator('.conversation .head').boundingBox();
     const before = [await composer(), await head()];
@@ -154,6 +179,18 @@ void t.test('the page is for everybody', { skip: noBrowser }, async (t) => {
     await page.getByRole('status').getByText('Somebody: Can you hear me?').waitFor({ state: 'attached' });
     t.equal(await page.getByRole('status').getByText('Somebody: Can you hear me?').getAttribute('aria-live'), 'polite');
     t.same([await composer(), await head()], before);
+    // What is said once more is no change, unless it is made one.
+    const changed = page.evaluate(
+      () =>
+        new Promise<void>((resolve) => {
+          const region = document.querySelector('[aria-live=polite]');
+          const observer = new MutationObserver(() => resolve());
+          if (region) observer.observe(region, { subtree: true, childList: true, characterData: true });
+        }),
+    );
+    await ask(`${server.url}/rooms/lobby/messages`, { json: { text: 'Can you hear me?' } });
+    await changed;
+    t.match(await page.locator('[aria-live=polite]').textContent(), /^Somebody: Can you hear me\?\s$/);
     await openConversation(page, 'Everyone');
     t.equal(await page.locator('.log').getAttribute('role'), 'log');
   });

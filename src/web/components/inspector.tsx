@@ -12,7 +12,13 @@ export function Inspector({ chat, onClose }: { readonly chat: Chat; readonly onC
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   return (
-    <aside class="inspector" aria-labelledby="inspector">
+    <aside
+      class="inspector"
+      aria-labelledby="inspector"
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') onClose();
+      }}
+    >
       <header class="head">
         <h2 id="inspector" ref={heading} tabIndex={-1}>
           How it works
