@@ -184,6 +184,15 @@ export class Chat {
     if (atEnd) this.#look(false);
   }
 
+  #trim(conversation: Conversation): void {
+    conversation.trim();
+    // All that comes from nobody is in the mailbox, which is read backwards: from here again.
+    const oldest = conversation.oldestId;
+    if (conversation.key === 'nobody' && conversation.older.value === 'more' && oldest !== undefined) {
+      this.#mailbox.rewind(Number(oldest));
+    }
+  }
+
   send(to: ConversationKey, text: string): void {
     const conversation = this.conversation(to);
     conversation.divider.value = undefined;
@@ -500,7 +509,8 @@ export class Chat {
     for (const [key, group] of grouped) {
       const conversation = this.conversation(key);
       const added = conversation.add(group);
-      if (live) conversation.trim();
+      // Who reads further up may be reading the oldest.
+      if (live && (key !== this.active.value || this.#atEnd)) this.#trim(conversation);
       if (!live || added.length === 0) continue;
       this.#look(false);
       for (const { message, mine } of added) if (!mine) this.#news(key, message);

@@ -41,6 +41,12 @@ export class Mailbox {
     return this.#places.at(-1 - newest) ?? 0;
   }
 
+  /** Has what is before this place read again: what was read of it is not held any more. */
+  rewind(place: number): void {
+    this.reset();
+    this.#places = [place];
+  }
+
   reset(): void {
     this.ended = false;
     this.lost = false;

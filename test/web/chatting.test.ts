@@ -215,5 +215,47 @@ void t.test('a long history is read upwards, without what one reads moving', { s
   await ask(`${server.url}/rooms/archive/messages`, { json: { text: 'the last' }, token });
   await shows(page, 'the last');
   t.ok(await atNewest(), 'who is at the newest stays there');
+
+  // More than the page holds: nothing is let go of while somebody reads it.
+  const many = Array.from({ length: 4_700 }, (_, at) =>
+    JSON.stringify({ to: { room: 'archive' }, text: `more ${at}` }),
+  );
+  await log.evaluate((box) => (box.scrollTop = 0));
+  await page.getByRole('button', { name: /Jump to newest/ }).waitFor();
+  await page.getByText('line 0', { exact: true }).waitFor();
+  const reading = await inView();
+  await ask(`${server.url}/messages`, {
+    body: many.join('\n'),
+    token,
+    headers: { 'content-type': 'application/x-ndjson' },
+  });
+  await page.getByRole('button', { name: 'Jump to newest (4700)' }).waitFor();
+  t.same(await inView(), reading, 'what one reads stays where it is, however much comes in');
+
+  // In a narrower window the lines above what one reads are more.
+  await page.getByRole('button', { name: /Jump to newest/ }).click();
+  for (const text of ['many words '.repeat(200), 'in the middle', 'the end\n'.repeat(40)]) {
+    await ask(`${server.url}/rooms/archive/messages`, { json: { text }, token });
+  }
+  await page.locator('.text', { hasText: 'the end' }).waitFor();
+  await page.locator('.text', { hasText: 'in the middle' }).evaluate((element) => element.scrollIntoView());
+  await page.getByRole('button', { name: /Jump to newest/ }).waitFor();
+  const wide = await inView();
+  await page.setViewportSize({ width: 800, height: 600 });
+  await page.waitForFunction(() => innerWidth === 800);
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  const narrow = await inView();
+  t.equal(narrow.text, wide.text);
+  t.ok(Math.abs((narrow.at ?? 0) - (wide.at ?? 0)) < 2, 'what one reads stays where it is');
+
+  await say(page, 'said from further up');
+  await shows(page, 'said from further up');
+  await page.getByRole('button', { name: /Jump to newest/ }).waitFor({ state: 'detached' });
+  t.ok(await atNewest(), 'what one says is seen');
+  // Growing line by line, what one writes takes its room from the messages.
+  await page.locator('.composer textarea').focus();
+  for (let line = 0; line < 12; line++) await page.keyboard.press('Shift+Enter');
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  t.ok(await atNewest(), 'and still when one writes more');
   t.same(complaints, []);
 });

@@ -1,7 +1,7 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import type { Chat } from '../chat.js';
-import type { Conversation, Entry, Older } from '../conversation.js';
+import type { Conversation, Entry, Older, Pending } from '../conversation.js';
 import { dayOf } from '../wording.js';
 import { MessageItem, PendingItem } from './message-item.js';
 
@@ -26,9 +26,11 @@ interface Props {
 export function MessageLog({ chat, conversation, title }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
-  const anchor = useRef<{ readonly element: HTMLElement; readonly top: number } | undefined>(undefined);
+  const anchor = useRef<Anchor | undefined>(undefined);
   const drawn = useRef(DRAWN);
   const length = useRef(0);
+  const height = useRef(0);
+  const lastWritten = useRef(newestOf(conversation.pending.peek()));
   const showsJump = useSignal(false);
   const redraw = useSignal(0);
   void redraw.value;
@@ -36,6 +38,15 @@ export function MessageLog({ chat, conversation, title }: Props) {
   const entries = conversation.entries.value;
   const pending = conversation.pending.value;
   const older = conversation.older.value;
+  const keepInPlace = (element: HTMLElement) => {
+    height.current = element.clientHeight;
+    if (atEnd.current) element.scrollTop = element.scrollHeight;
+    else if (anchor.current?.element.isConnected) {
+      const top = anchor.current.element.offsetTop - anchor.current.below;
+      if (top !== element.scrollTop) element.scrollTop = top;
+    }
+  };
+
   // What is new above or below adds to what is drawn, except for whoever is at the newest, to whom it pushes the oldest out.
   if (atEnd.current) drawn.current = Math.min(Math.max(drawn.current, DRAWN), 2 * DRAWN);
   else drawn.current += entries.length - length.current;
@@ -45,12 +56,13 @@ export function MessageLog({ chat, conversation, title }: Props) {
   useLayoutEffect(() => {
     const element = box.current;
     if (!element) return;
-    if (atEnd.current) element.scrollTop = element.scrollHeight;
-    else if (anchor.current?.element.isConnected) {
-      const moved = anchor.current.element.offsetTop - anchor.current.top;
-      if (moved !== 0) element.scrollTop += moved;
-      anchor.current = { element: anchor.current.element, top: anchor.current.element.offsetTop };
+    const written = newestOf(pending);
+    if (written > lastWritten.current) {
+      // Who writes wants to see it there.
+      lastWritten.current = written;
+      if (!atEnd.current) toNewest();
     }
+    keepInPlace(element);
   });
 
   // A log that does not fill its box cannot be scrolled for more.
@@ -64,9 +76,8 @@ export function MessageLog({ chat, conversation, title }: Props) {
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const observer = new ResizeObserver(() => {
-      if (atEnd.current) element.scrollTop = element.scrollHeight;
-    });
+    // In another width the lines above break elsewhere.
+    const observer = new ResizeObserver(() => keepInPlace(element));
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
@@ -81,6 +92,8 @@ export function MessageLog({ chat, conversation, title }: Props) {
   const onScroll = () => {
     const element = box.current;
     if (!element) return;
+    // Nobody has scrolled where there is another height: it is what is around that has grown, such as the text one writes.
+    if (element.clientHeight !== height.current) return keepInPlace(element);
     const wasAtEnd = atEnd.current;
     atEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_NEWEST;
     showsJump.value = !atEnd.current;
@@ -155,9 +168,23 @@ function Beginning({
   );
 }
 
-function firstInView(box: HTMLElement): { readonly element: HTMLElement; readonly top: number } | undefined {
+/** When the newest of these was written. */
+function newestOf(pending: readonly Pending[]): number {
+  return Math.max(0, ...pending.map(({ at }) => at));
+}
+
+/** What one reads. */
+interface Anchor {
+  readonly element: HTMLElement;
+  /** How far it is below the top of what is seen. CSS pixels. */
+  readonly below: number;
+}
+
+function firstInView(box: HTMLElement): Anchor | undefined {
   for (const element of box.querySelectorAll<HTMLElement>('li')) {
-    if (element.offsetTop + element.offsetHeight > box.scrollTop) return { element, top: element.offsetTop };
+    if (element.offsetTop + element.offsetHeight > box.scrollTop) {
+      return { element, below: element.offsetTop - box.scrollTop };
+    }
   }
   return undefined;
 }
