@@ -1,4 +1,5 @@
 import { batch, computed, effect, signal, untracked } from '@preact/signals';
+import { askedFor, backoff, isPassing } from '../sdk/backoff.js';
 import { ProblemError } from '../sdk/errors.js';
 import type { ServerSentEvent } from '../sdk/event-parser.js';
 import type { ClientInfo, Gap, Message, MessagePage, Presence, ReadState, Sent, Welcome } from '../sdk/resources.js';
@@ -75,6 +76,8 @@ export class Chat {
   /** Whether what was said and read before is known. */
   #inboxLoaded = false;
   #noticeNumber = 0;
+  #loadFailures = 0;
+  #loadTimer: ReturnType<typeof setTimeout> | undefined;
   #atEnd = true;
 
   constructor(base: URL) {
@@ -427,19 +430,36 @@ export class Chat {
       this.#welcomedAt = client.lastSeenAt;
       this.#itsMe(client);
       await this.#refresh();
-    } catch {
-      // Whoever holds the stream finds out what is the matter.
+    } catch (error) {
+      // If it is more than that, whoever holds the stream finds out what is the matter.
+      this.#later(error, () => (this.me.value === undefined ? this.#beWelcomed() : undefined));
     }
   }
 
   /** Asks for what no stream tells: who there is, and, once, what was said and read before. */
   async #refresh(): Promise<void> {
     this.outbox.resume();
-    try {
-      await Promise.all([this.people.load(), this.rooms.load(), this.#inboxLoaded ? undefined : this.#loadInbox()]);
-    } catch (error) {
-      if (error instanceof ProblemError) this.notice(`Not all could be loaded: ${explain(error)}`);
-    }
+    await this.#load();
+  }
+
+  async #load(): Promise<void> {
+    clearTimeout(this.#loadTimer);
+    const parts = [this.people.load(), this.rooms.load(), this.#inboxLoaded ? Promise.resolve() : this.#loadInbox()];
+    const failed = (await Promise.allSettled(parts)).find((part) => part.status === 'rejected');
+    if (!failed) this.#loadFailures = 0;
+    else if (isPassing(failed.reason)) this.#later(failed.reason, () => this.#load());
+    else this.notice(`Not all could be loaded: ${explain(failed.reason)}`);
+  }
+
+  /** Tries again, unless the link is lost meanwhile: once it is back all is asked for anyway. */
+  #later(error: unknown, what: () => Promise<void> | undefined): void {
+    clearTimeout(this.#loadTimer);
+    this.#loadTimer = setTimeout(
+      () => {
+        if (this.link.value.kind === 'live') void what();
+      },
+      backoff(this.#loadFailures++, askedFor(error)),
+    );
   }
 
   async #loadInbox(): Promise<void> {

@@ -179,6 +179,26 @@ void t.test('the link of the page', { skip: noBrowser }, async (t) => {
     await isLive(page);
   });
 
+  await t.test('what could not be loaded at once is loaded later', async (t) => {
+    const server = await startServer(t);
+    const { page, complaints } = await visit(t, browser, `http://localhost:${server.port}/`);
+    await ask(`${server.url}/clients/1/messages`, { json: { text: 'for you' } });
+    await page.getByRole('link', { name: /nobody.*1 unread/ }).waitFor();
+    const refused = new Set<string>();
+    await page.route(/\/(read|rooms|clients)(\?.*)?$/, async (route) => {
+      const path = new URL(route.request().url()).pathname;
+      if (refused.has(path)) return route.continue();
+      refused.add(path);
+      return route.fulfill({ status: 429, headers: { 'retry-after': '0' } });
+    });
+    await page.reload();
+    await page.getByRole('link', { name: /nobody.*1 unread/ }).waitFor();
+    await page.locator('nav a[href="#client/1"]').waitFor();
+    t.equal(refused.size, 3);
+    t.equal(await page.locator('.notice').count(), 0);
+    t.same(complaints, []);
+  });
+
   await t.test('an answer that is lost on the way: sent again under the same key, it is there once', async (t) => {
     const server = await startServer(t);
     const { page, complaints } = await visit(t, browser, `http://localhost:${server.port}/`, { name: 'alice' });
