@@ -15,6 +15,7 @@ import {
   parseKey,
   roomOf,
 } from './conversation-key.js';
+import { keptOf } from './kept-sent.js';
 import { Link, type LinkState } from './link.js';
 import { Mailbox } from './mailbox.js';
 import { Notifications } from './notifications.js';
@@ -31,8 +32,8 @@ import { nameOf, summary } from './wording.js';
 const PAGE = 100;
 /** Above every id there is: the newest page is the one before it. */
 const END = 999_999_999_999_999;
-/** As many of one's own messages to single clients are remembered. */
-const SENT_KEPT = 300;
+/** As many are loaded at a time where it is to be seen which of many messages matter. */
+const BIG_PAGE = 1000;
 
 /** Something to be told to whoever looks at the page. */
 export interface Notice {
@@ -273,8 +274,12 @@ export class Chat {
     try {
       if (isDirect(conversation.key)) {
         const before = conversation.entries.value.length;
-        do this.#add(await this.#mailbox.older(PAGE), false);
-        while (!first && !this.#mailbox.ended && conversation.entries.value.length === before);
+        let size = PAGE;
+        do {
+          this.#add(await this.#mailbox.older(size), false);
+          // They may be far down, below those of others.
+          size = BIG_PAGE;
+        } while (!first && !this.#mailbox.ended && conversation.entries.value.length === before);
         older.value = this.#mailbox.ended ? (this.#mailbox.lost ? 'lost' : 'none') : 'more';
       } else {
         older.value = await this.#loadPage(conversation);
@@ -469,7 +474,11 @@ export class Chat {
     const state = await this.api.call<ReadState>(call);
     const { unread } = state;
     const counts = new Map<Conversation, number>();
-    this.#add(await this.#mailbox.first(Math.min(1000, Math.max(PAGE, unread.mailbox))), false);
+    this.#add(await this.#mailbox.first(Math.min(BIG_PAGE, Math.max(PAGE, unread.mailbox))), false);
+    // Whose messages are unread, only they themselves say.
+    while (this.#mailbox.size < unread.mailbox && !this.#mailbox.ended) {
+      this.#add(await this.#mailbox.older(BIG_PAGE), false);
+    }
     batch(() => {
       this.#mailboxReadUpTo(Number(state.mailbox ?? this.#mailbox.placeBefore(unread.mailbox)));
       for (const { key, older } of this.conversations.value.values()) {
@@ -560,7 +569,7 @@ export class Chat {
       const key = keyOf(message, (index) => this.isMine(index));
       if (key === this.active.value) this.#look(false);
     });
-    if ('client' in to) this.session.set('sent', [...(this.session.get('sent') ?? []), message].slice(-SENT_KEPT));
+    if ('client' in to) this.session.set('sent', keptOf([...(this.session.get('sent') ?? []), message]));
   }
 
   #restoreSent(): void {

@@ -16,6 +16,11 @@ export class Mailbox {
     private readonly index: () => number | undefined,
   ) {}
 
+  /** How many were read. */
+  get size(): number {
+    return this.#places.length;
+  }
+
   /** The newest. */
   async first(limit: number): Promise<readonly Message[]> {
     this.reset();

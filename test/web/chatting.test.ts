@@ -259,3 +259,37 @@ void t.test('a long history is read upwards, without what one reads moving', { s
   t.ok(await atNewest(), 'and still when one writes more');
   t.same(complaints, []);
 });
+
+void t.test(
+  'what one of them has sent stays unread, however much another sends after it',
+  { skip: noBrowser },
+  async (t) => {
+    const server = await startServer(t);
+    const browser = await startBrowser(t);
+    const { page, complaints } = await visit(t, browser, `http://localhost:${server.port}/`);
+    const send = async (name: string, count: number) => {
+      const { json } = await ask(`${server.url}/clients`, { json: { name } });
+      const lines = Array.from({ length: count }, (_, at) =>
+        JSON.stringify({ to: { client: 1 }, text: `${name} ${at}` }),
+      );
+      await ask(`${server.url}/messages`, {
+        body: lines.join('\n'),
+        token: String(json.token),
+        headers: { 'content-type': 'application/x-ndjson' },
+      });
+    };
+    await send('rare', 2);
+    await send('busy', 1_200);
+    await page.getByRole('link', { name: /busy.*999\+ unread/ }).waitFor();
+    await openConversation(page, /busy/);
+    await shows(page, 'busy 1199');
+    await page.waitForFunction(() => document.title === '(2) InterChat');
+    await page.reload();
+    await page.getByRole('link', { name: /rare.*2 unread/ }).waitFor();
+    await page.waitForFunction(() => document.title === '(2) InterChat');
+    await openConversation(page, /rare/);
+    await shows(page, 'rare 1');
+    t.same(await textsOf(page), ['rare 0', 'rare 1']);
+    t.same(complaints, []);
+  },
+);

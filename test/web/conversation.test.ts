@@ -2,6 +2,7 @@ import t from 'tap';
 import type { Message } from '../../src/sdk/resources.js';
 import { Conversation } from '../../src/web/conversation.js';
 import { type ConversationKey, destinationOf, keyOf, parseKey } from '../../src/web/conversation-key.js';
+import { keptOf } from '../../src/web/kept-sent.js';
 
 function message(id: number | null, extra: Partial<Message> = {}): Message {
   return {
@@ -48,7 +49,7 @@ void t.test('what was never stored is unread until somebody looks, each of it', 
   const conversation = new Conversation('client/2');
   put(conversation, [message(3)]);
   conversation.readToEnd();
-  for (const _ of [1, 2, 3]) {
+  for (let time = 0; time < 3; time++) {
     put(conversation, [message(null)]);
     t.equal(conversation.unread.value, 1);
     t.ok(conversation.readToEnd());
@@ -91,6 +92,16 @@ void t.test('what is let go of is still counted, and can be loaded again', async
     Array.from({ length: 1_000 }, (_, at) => message(at + 1)),
   );
   t.equal(conversation.oldest?.message.id, '1');
+});
+
+void t.test('of what was sent the newest is remembered, as far as there is room', async (t) => {
+  const sent = Array.from({ length: 400 }, (_, at) => message(at + 1));
+  t.same(keptOf(sent), sent.slice(-300));
+  const long = sent.map((one) => ({ ...one, text: 'x'.repeat(60_000) }));
+  const kept = keptOf(long);
+  t.equal(kept.at(-1), long.at(-1));
+  t.ok(kept.length > 10 && JSON.stringify(kept).length < 1_100_000, `${kept.length} of them`);
+  t.same(keptOf([]), []);
 });
 
 void t.test('a message belongs where its addressee would look for it', async (t) => {
