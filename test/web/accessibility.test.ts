@@ -193,5 +193,13 @@ void t.test('the page is for everybody', { skip: noBrowser }, async (t) => {
     t.match(await page.locator('[aria-live=polite]').textContent(), /^Somebody: Can you hear me\?\s$/);
     await openConversation(page, 'Everyone');
     t.equal(await page.locator('.log').getAttribute('role'), 'log');
+    // Where the system gives the colours, who is here is still told from who is away.
+    await page.emulateMedia({ forcedColors: 'active' });
+    const background = (selector: string) =>
+      page
+        .locator(selector)
+        .first()
+        .evaluate((element) => getComputedStyle(element).backgroundColor);
+    t.not(await background('.list .dot.online'), await background('body'));
   });
 });
