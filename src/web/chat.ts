@@ -232,6 +232,8 @@ export class Chat {
   async enter(room: string): Promise<void> {
     const me = this.me.value;
     if (!me) return;
+    // Not left to the server: . and .. would not come to it as a name.
+    if (!parseKey(`room/${room}`)) throw new Error('The name of a room is 1 to 64 of A-Z, a-z, 0-9, _ and -.');
     await this.api.call(this.membership(room, true));
     this.#itsMe({ ...me, ...this.me.value, rooms: [...new Set([...(this.me.value?.rooms ?? []), room])].sort() });
     this.rooms.changed();
@@ -411,7 +413,7 @@ export class Chat {
     if (isNew && before !== undefined) {
       this.#was(before);
       this.notice(
-        `The server does not know Client ${before} any more: it had left. You are Client ${client.index} now, in the same rooms.`,
+        `Client ${before} has left, or was away for too long. You are Client ${client.index} now, in the same rooms.`,
       );
     }
     this.session.set('token', token);

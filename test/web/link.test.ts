@@ -250,6 +250,7 @@ void t.test('the link of the page', { skip: noBrowser }, async (t) => {
     proxy.heal();
     await hurry(page);
     await page.getByText(/You are Client \d+ now, in the same rooms/).waitFor();
+    await page.getByRole('button', { name: 'Dismiss this notice' }).click();
     await isLive(page);
     await page.locator('.composer textarea:enabled').waitFor();
     await say(page, 'I am back');
