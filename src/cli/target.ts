@@ -19,6 +19,12 @@ const CANDIDATES = 10;
 /** What a room may be called; the server says so too, but a typing error need not get that far. */
 export const ROOM = /^[A-Za-z0-9_-]{1,64}$/;
 
+/** A destination as {@link findTarget} takes it. */
+export function targetOf(to: Destination): string {
+  if ('room' in to) return `#${to.room}`;
+  return 'everyone' in to ? 'everyone' : String(to.client);
+}
+
 /** The name of a room as people write it, with or without the # in front. @throws UsageError */
 export function roomName(text: string): string {
   const name = text.replace(/^#/, '');

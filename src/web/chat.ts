@@ -2,7 +2,7 @@ import { batch, computed, effect, signal, untracked } from '@preact/signals';
 import { askedFor, backoff, isPassing } from '../sdk/backoff.js';
 import { ProblemError } from '../sdk/errors.js';
 import type { ServerSentEvent } from '../sdk/event-parser.js';
-import type { ClientInfo, Gap, Message, MessagePage, Presence, ReadState, Sent, Welcome } from '../sdk/resources.js';
+import type { ClientInfo, Gap, Message, MessagePage, Presence, ReadState, Welcome } from '../sdk/resources.js';
 import { Announcer } from './announcer.js';
 import { Api, type Call, explain } from './api.js';
 import { Conversation } from './conversation.js';
@@ -12,12 +12,13 @@ import {
   destinationOf,
   isDirect,
   keyOf,
+  messagesPath,
   parseKey,
   roomOf,
 } from './conversation-key.js';
 import { keptOf } from './kept-sent.js';
 import { Link, type LinkState } from './link.js';
-import { Mailbox } from './mailbox.js';
+import { END, Mailbox } from './mailbox.js';
 import { Notifications } from './notifications.js';
 import { Outbox } from './outbox.js';
 import { People } from './people.js';
@@ -30,8 +31,6 @@ import { nameOf, summary } from './wording.js';
 
 /** What is loaded of a history at a time. */
 const PAGE = 100;
-/** Above every id there is: the newest page is the one before it. */
-const END = 999_999_999_999_999;
 /** As many are loaded at a time where it is to be seen which of many messages matter. */
 const BIG_PAGE = 1000;
 
@@ -122,7 +121,7 @@ export class Chat {
     for (const [key, text] of Object.entries(this.session.get('drafts') ?? {})) {
       this.conversation(key as ConversationKey).draft.value = text ?? '';
     }
-    this.#restoreSent();
+    this.#add(this.session.get('sent') ?? [], false);
   }
 
   start(): void {
@@ -230,13 +229,11 @@ export class Chat {
 
   /** Enters a room, which is made if it is not there. @throws what the server says against it */
   async enter(room: string): Promise<void> {
-    const me = this.me.value;
-    if (!me) return;
+    if (!this.me.value) return;
     // Not left to the server: . and .. would not come to it as a name.
     if (!parseKey(`room/${room}`)) throw new Error('The name of a room is 1 to 64 of A-Z, a-z, 0-9, _ and -.');
     await this.api.call(this.membership(room, true));
-    this.#itsMe({ ...me, ...this.me.value, rooms: [...new Set([...(this.me.value?.rooms ?? []), room])].sort() });
-    this.rooms.changed();
+    this.#inRooms((rooms) => [...new Set([...rooms, room])].sort());
     const key = `room/${room}` as const;
     const conversation = this.conversation(key);
     // What was said up to now was read, or is not for whoever was not there.
@@ -248,11 +245,9 @@ export class Chat {
 
   /** @throws what the server says against it */
   async exit(room: string): Promise<void> {
-    const me = this.me.value;
-    if (!me) return;
+    if (!this.me.value) return;
     await this.api.call(this.membership(room, false));
-    this.#itsMe({ ...me, ...this.me.value, rooms: (this.me.value?.rooms ?? []).filter((one) => one !== room) });
-    this.rooms.changed();
+    this.#inRooms((rooms) => rooms.filter((one) => one !== room));
     this.announcer.say(`You have left the room ${room}.`);
   }
 
@@ -282,7 +277,7 @@ export class Chat {
           // They may be far down, below those of others.
           size = BIG_PAGE;
         } while (!first && !this.#mailbox.ended && conversation.entries.value.length === before);
-        older.value = this.#mailbox.ended ? (this.#mailbox.lost ? 'lost' : 'none') : 'more';
+        older.value = this.#mailbox.rest;
       } else {
         older.value = await this.#loadPage(conversation);
       }
@@ -356,11 +351,10 @@ export class Chat {
 
   async #loadPage(conversation: Conversation): Promise<'more' | 'none' | 'lost'> {
     const room = roomOf(conversation.key);
-    const path = room === undefined ? 'messages' : `rooms/${room}/messages`;
     const before = conversation.oldestId ?? END;
     const call = {
       what: room === undefined ? 'Read what was sent to everyone' : `Read the history of ${room}`,
-      path: `${path}?before=${before}&limit=${PAGE}`,
+      path: `${messagesPath(conversation.key)}?before=${before}&limit=${PAGE}`,
       asMe: room === undefined,
     };
     try {
@@ -376,13 +370,12 @@ export class Chat {
 
   /** Loads what was said in a room since one last saw it. */
   async #loadSince(conversation: Conversation): Promise<void> {
-    const room = roomOf(conversation.key) ?? '';
     for (;;) {
-      const after = conversation.newestId ?? 0;
-      const call = { what: `Read the history of ${room}`, path: `rooms/${room}/messages?after=${after}&limit=1000` };
+      const path = `${messagesPath(conversation.key)}?after=${conversation.newestId ?? 0}&limit=${BIG_PAGE}`;
+      const call = { what: `Read the history of ${roomOf(conversation.key)}`, path };
       const { messages } = await this.api.call<MessagePage>(call);
       this.#add(messages, false);
-      if (messages.length < 1000) return;
+      if (messages.length < BIG_PAGE) return;
     }
   }
 
@@ -484,7 +477,7 @@ export class Chat {
     batch(() => {
       this.#mailboxReadUpTo(Number(state.mailbox ?? this.#mailbox.placeBefore(unread.mailbox)));
       for (const { key, older } of this.conversations.value.values()) {
-        if (isDirect(key)) older.value = this.#mailbox.ended ? (this.#mailbox.lost ? 'lost' : 'none') : 'more';
+        if (isDirect(key)) older.value = this.#mailbox.rest;
       }
       this.#read(state);
       counts.set(this.conversation('everyone'), unread.everyone);
@@ -564,18 +557,12 @@ export class Chat {
     });
   }
 
-  #sent(message: Sent | Message): void {
-    const { to } = message;
+  #sent(message: Message): void {
     batch(() => {
       this.#add([message], false);
-      const key = keyOf(message, (index) => this.isMine(index));
-      if (key === this.active.value) this.#look(false);
+      this.#look(false);
     });
-    if ('client' in to) this.session.set('sent', keptOf([...(this.session.get('sent') ?? []), message]));
-  }
-
-  #restoreSent(): void {
-    this.#add(this.session.get('sent') ?? [], false);
+    if ('client' in message.to) this.session.set('sent', keptOf([...(this.session.get('sent') ?? []), message]));
   }
 
   #presence(changes: readonly Presence[]): void {
@@ -613,6 +600,13 @@ export class Chat {
     this.session.set('name', client.name ?? undefined);
     this.session.set('rooms', client.rooms);
     for (const room of client.rooms) this.conversation(`room/${room}`);
+  }
+
+  /** The rooms one is in have changed, by one's own doing. */
+  #inRooms(change: (rooms: readonly string[]) => readonly string[]): void {
+    const me = this.me.value;
+    if (me) this.#itsMe({ ...me, rooms: change(me.rooms) });
+    this.rooms.changed();
   }
 
   /** Comes back after one has left. */

@@ -20,6 +20,13 @@ export function destinationOf(key: ConversationKey): Destination | undefined {
   return key.startsWith('room/') ? { room: name } : { client: Number(name) };
 }
 
+/** The path at which messages of this conversation are sent; those of a room and to everyone are read there, too. */
+export function messagesPath(key: ConversationKey): string {
+  const destination = destinationOf(key);
+  if (destination && 'client' in destination) return `clients/${destination.client}/messages`;
+  return destination && 'room' in destination ? `rooms/${destination.room}/messages` : 'messages';
+}
+
 /** The room of this conversation, where it is one. */
 export function roomOf(key: ConversationKey): string | undefined {
   return key.startsWith('room/') ? key.slice('room/'.length) : undefined;

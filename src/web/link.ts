@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { backoff } from '../sdk/backoff.js';
+import { backoff, sleep } from '../sdk/backoff.js';
 import type { ProblemError } from '../sdk/errors.js';
 import { EventParser, type ServerSentEvent } from '../sdk/event-parser.js';
 import type { Welcome } from '../sdk/resources.js';
@@ -7,7 +7,7 @@ import { type Api, refusalOf } from './api.js';
 import { curlOf } from './curl.js';
 
 /** More than this no event has: the bodies the server takes are smaller. UTF-16 units. */
-const LONGEST_EVENT = 64 * 1024 * 1024;
+export const LONGEST_EVENT = 64 * 1024 * 1024;
 /** Without a sign of life for so many heartbeats the link is taken for dead. */
 const HEARTBEATS = 2.5;
 /**
@@ -56,7 +56,7 @@ export interface LinkListener {
 export class Link {
   readonly state = signal<LinkState>({ kind: 'connecting' });
   #connection: AbortController | undefined;
-  #wake: (() => void) | undefined;
+  #pause: AbortController | undefined;
   #closed = false;
 
   constructor(
@@ -79,12 +79,12 @@ export class Link {
     document.removeEventListener('visibilitychange', this.#seen);
     removeEventListener('pageshow', this.#shown);
     this.#connection?.abort();
-    this.#wake?.();
+    this.#pause?.abort();
   }
 
   /** Tries again now instead of after the pause. */
   retry(): void {
-    this.#wake?.();
+    this.#pause?.abort();
   }
 
   readonly #now = () => this.retry();
@@ -117,14 +117,9 @@ export class Link {
       if (end.welcomed) failures = 0;
       const pause = backoff(failures++, end.least);
       this.state.value = { kind: 'waiting', until: Date.now() + pause, why: end.why };
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, pause);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      this.#wake = undefined;
+      this.#pause = new AbortController();
+      // Called off where there is reason to try at once.
+      await sleep(pause, this.#pause.signal).catch(() => undefined);
       if (!this.#closed) this.state.value = { kind: 'connecting' };
     }
   }

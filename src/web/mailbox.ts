@@ -1,14 +1,15 @@
 import type { Message, MessagePage } from '../sdk/resources.js';
 import type { Api } from './api.js';
 
-const END = 999_999_999_999_999;
+/** Above every id there is: the newest page is the one before it. */
+export const END = 999_999_999_999_999;
 
 /** What was sent to this client, read backwards. It is one history, whoever the messages are from. */
 export class Mailbox {
   /** Whether there is nothing older. */
   ended = false;
   /** Whether there was, and is no longer kept. */
-  lost = false;
+  #lost = false;
   #places: number[] = [];
 
   constructor(
@@ -19,6 +20,12 @@ export class Mailbox {
   /** How many were read. */
   get size(): number {
     return this.#places.length;
+  }
+
+  /** Whether there is something older than what was read. */
+  get rest(): 'more' | 'none' | 'lost' {
+    if (!this.ended) return 'more';
+    return this.#lost ? 'lost' : 'none';
   }
 
   /** The newest. */
@@ -35,7 +42,7 @@ export class Mailbox {
     const { messages, gap } = await this.api.call<MessagePage>({ what: 'Read my mailbox', path, asMe: true });
     if (messages.length < limit) {
       this.ended = true;
-      this.lost = gap;
+      this.#lost = gap;
     }
     this.#places = [...messages.map(({ id }) => Number(id)), ...this.#places];
     return messages;
@@ -54,7 +61,7 @@ export class Mailbox {
 
   reset(): void {
     this.ended = false;
-    this.lost = false;
+    this.#lost = false;
     this.#places = [];
   }
 }

@@ -3,7 +3,7 @@ import { UnexpectedAnswer } from '../sdk/errors.js';
 import type { Sent } from '../sdk/resources.js';
 import { type Api, type Call, explain } from './api.js';
 import type { Conversation, Pending } from './conversation.js';
-import { type ConversationKey, destinationOf } from './conversation-key.js';
+import { clientOf, type ConversationKey, messagesPath, roomOf } from './conversation-key.js';
 import { randomId } from './random-id.js';
 import type { Outgoing } from './outgoing.js';
 import type { Session } from './session.js';
@@ -49,16 +49,7 @@ export class Outbox {
   /** The request that sending this text is. */
   call(to: ConversationKey, text: string, key?: string): Call {
     const headers: Record<string, string> = key === undefined ? {} : { 'Idempotency-Key': key };
-    const destination = destinationOf(to);
-    if (destination && 'client' in destination) {
-      const path = `clients/${destination.client}/messages`;
-      return { what: `SEND to client ${destination.client}`, method: 'POST', path, text, headers, asMe: true };
-    }
-    if (destination && 'room' in destination) {
-      const path = `rooms/${destination.room}/messages`;
-      return { what: `Send to the room ${destination.room}`, method: 'POST', path, text, headers, asMe: true };
-    }
-    return { what: 'Send to everyone', method: 'POST', path: 'messages', text, headers, asMe: true };
+    return { what: purposeOf(to), method: 'POST', path: messagesPath(to), text, headers, asMe: true };
   }
 
   /** The link is back: sends what waits. */
@@ -193,4 +184,12 @@ export class Outbox {
     this.#outgoing = outgoing;
     this.session.set('outbox', outgoing.length === 0 ? undefined : outgoing);
   }
+}
+
+/** What sending there is for, in the words of the panel that shows it. */
+function purposeOf(to: ConversationKey): string {
+  const room = roomOf(to);
+  if (room !== undefined) return `Send to the room ${room}`;
+  const index = clientOf(to);
+  return index === undefined ? 'Send to everyone' : `SEND to client ${index}`;
 }

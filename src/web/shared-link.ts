@@ -1,10 +1,9 @@
 import { effect, signal } from '@preact/signals';
 import { EventParser, type ServerSentEvent } from '../sdk/event-parser.js';
 import type { Message } from '../sdk/resources.js';
-import type { LinkState } from './link.js';
+import { type LinkState, LONGEST_EVENT } from './link.js';
 
 const ENCODER = new TextEncoder();
-const LONGEST_EVENT = 64 * 1024 * 1024;
 
 /** What tabs of one client tell each other. */
 type Told =

@@ -1,4 +1,5 @@
-import type { Destination, Message } from '../../sdk/index.js';
+import type { Message } from '../../sdk/index.js';
+import { targetOf } from '../target.js';
 
 /** What is larger is left out of the environment: Linux takes no more than 128 KiB in one variable, and no more than some MiB in all. */
 const LARGEST = 100_000;
@@ -17,10 +18,4 @@ export function variablesOf({ id, from, to, data, sentAt }: Message): Record<str
     INTERCHAT_DATA: Buffer.byteLength(json) > LARGEST ? '' : json,
     INTERCHAT_SENT_AT: sentAt,
   };
-}
-
-/** As `interchat send` takes it. */
-function targetOf(to: Destination): string {
-  if ('room' in to) return `#${to.room}`;
-  return 'everyone' in to ? 'everyone' : String(to.client);
 }

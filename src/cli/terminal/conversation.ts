@@ -1,4 +1,5 @@
 import type { Destination, Message } from '../../sdk/index.js';
+import { targetOf } from '../target.js';
 import { visible } from '../visible.js';
 
 /** Where messages are exchanged; with `nobody` are those whose sender did not say who it is. */
@@ -6,9 +7,7 @@ export type Conversation = Destination | { readonly nobody: true };
 
 /** Tells conversations apart. */
 export function keyOf(conversation: Conversation): string {
-  if ('room' in conversation) return `#${conversation.room}`;
-  if ('client' in conversation) return String(conversation.client);
-  return 'everyone' in conversation ? 'everyone' : 'nobody';
+  return 'nobody' in conversation ? 'nobody' : targetOf(conversation);
 }
 
 /** What to call it on the screen. @param name of the client, if it has one */

@@ -3,12 +3,12 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { Chat } from '../chat.js';
 import type { Conversation } from '../conversation.js';
 import { clientOf, roomOf } from '../conversation-key.js';
-import { explain } from '../api.js';
 import { count, lastSeen, nameOf } from '../wording.js';
 import { Composer } from './composer.js';
 import { CopyButton } from './copy-button.js';
 import { LinkStatus } from './link-status.js';
 import { MessageLog } from './message-log.js';
+import { useAttempt } from './use-attempt.js';
 
 interface Props {
   readonly chat: Chat;
@@ -97,21 +97,17 @@ function Detail({ chat, conversation }: Props) {
 }
 
 function Membership({ chat, conversation }: Props) {
-  const refusal = useSignal('');
+  const { refusal, attempt } = useAttempt();
   const room = roomOf(conversation.key);
   if (room === undefined || !chat.me.value) return null;
   const isIn = chat.isIn(room);
-  const change = async () => {
-    refusal.value = '';
-    try {
-      await (isIn ? chat.exit(room) : chat.enter(room));
-    } catch (error) {
-      refusal.value = explain(error);
-    }
-  };
   return (
     <div class="membership">
-      <button type="button" class={isIn ? '' : 'primary'} onClick={() => void change()}>
+      <button
+        type="button"
+        class={isIn ? '' : 'primary'}
+        onClick={() => void attempt(() => (isIn ? chat.exit(room) : chat.enter(room)))}
+      >
         {isIn ? 'Leave' : 'Enter'}
         <span class="unseen"> the room {room}</span>
       </button>

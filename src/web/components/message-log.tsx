@@ -190,8 +190,10 @@ function firstInView(box: HTMLElement): Anchor | undefined {
 }
 
 function dayBefore(before: Entry | undefined, { message }: Entry): string | undefined {
-  const day = dayOf(new Date(message.sentAt));
-  return before !== undefined && dayOf(new Date(before.message.sentAt)) === day ? undefined : day;
+  const time = new Date(message.sentAt);
+  // Asked of each entry each time something comes in: putting a day into words takes far longer than telling it from another.
+  if (before && new Date(before.message.sentAt).toDateString() === time.toDateString()) return undefined;
+  return dayOf(time);
 }
 
 function belongTogether(before: Entry | undefined, { message }: Entry): boolean {

@@ -1,15 +1,15 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Chat } from '../chat.js';
-import { explain } from '../api.js';
 import { ClientName } from './client-name.js';
+import { useAttempt } from './use-attempt.js';
 
 /** Who one is, and how to be called otherwise. */
 export function Self({ chat }: { readonly chat: Chat }) {
   const me = chat.me.value;
   const name = useSignal('');
   const edits = useSignal(false);
-  const refusal = useSignal('');
+  const { refusal, attempt, forget } = useAttempt();
   const input = useRef<HTMLInputElement>(null);
   const button = useRef<HTMLButtonElement>(null);
   useEffect(() => {
@@ -23,17 +23,11 @@ export function Self({ chat }: { readonly chat: Chat }) {
   };
   const save = async (event: Event) => {
     event.preventDefault();
-    refusal.value = '';
-    try {
-      await chat.rename(name.value.trim());
-      close();
-    } catch (error) {
-      refusal.value = explain(error);
-    }
+    if (await attempt(() => chat.rename(name.value.trim()))) close();
   };
   const edit = () => {
     name.value = me?.name ?? '';
-    refusal.value = '';
+    forget();
     edits.value = true;
   };
 

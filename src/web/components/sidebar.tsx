@@ -2,11 +2,11 @@ import { useSignal } from '@preact/signals';
 import type { ClientInfo, RoomInfo } from '../../sdk/resources.js';
 import type { Chat } from '../chat.js';
 import { clientOf, type ConversationKey, roomOf } from '../conversation-key.js';
-import { explain } from '../api.js';
 import { count, nameOf } from '../wording.js';
 import { ClientName } from './client-name.js';
 import { LinkStatus } from './link-status.js';
 import { Self } from './self.js';
+import { useAttempt } from './use-attempt.js';
 
 /** More than this nobody scrolls through: whoever is sought is found by name. */
 const MOST = 300;
@@ -75,16 +75,10 @@ export function conversationsInOrder(chat: Chat): ConversationKey[] {
 function RoomList({ chat, sought }: { readonly chat: Chat; readonly sought: string }) {
   const rooms = roomsShown(chat, sought);
   const name = useSignal('');
-  const refusal = useSignal('');
+  const { refusal, attempt } = useAttempt();
   const enter = async (event: Event) => {
     event.preventDefault();
-    refusal.value = '';
-    try {
-      await chat.enter(name.value.trim().replace(/^#/, ''));
-      name.value = '';
-    } catch (error) {
-      refusal.value = explain(error);
-    }
+    if (await attempt(() => chat.enter(name.value.trim().replace(/^#/, '')))) name.value = '';
   };
   return (
     <section aria-labelledby="rooms">
