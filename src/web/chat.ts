@@ -640,6 +640,15 @@ export class Chat {
     this.session.set('former', [...new Set([...(this.session.get('former') ?? []), index])].slice(-50));
   }
 
+  /** Who this is; if it is not here, as it was called when it was last heard of. */
+  party(index: number): { readonly index: number; readonly name: string | null } {
+    const here = this.people.get(index);
+    if (here) return here;
+    const entries = this.conversations.value.get(`client/${index}`)?.entries.value ?? [];
+    const heard = entries.findLast(({ message }) => message.from?.index === index);
+    return heard?.message.from ?? { index, name: null };
+  }
+
   /** Whether something can be sent there. */
   canSend(key: ConversationKey): boolean {
     const index = clientOf(key);

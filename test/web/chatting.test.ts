@@ -157,6 +157,24 @@ void t.test('two people', { skip: noBrowser }, async (t) => {
     t.same(complaints, []);
   });
 
+  await t.test('can read what somebody sent who has left since', async (t) => {
+    const { token, client } = (await ask(`${server.url}/clients`, { json: { name: 'script' } })).json as {
+      token: string;
+      client: { index: number };
+    };
+    const [me] = (await ask(`${server.url}/clients?name=alice`)).json.clients as { index: number }[];
+    await ask(`${server.url}/clients/${me?.index}/messages`, { json: { text: 'Done, and gone.' }, token });
+    await alice.page.getByRole('link', { name: /script.*1 unread/ }).waitFor();
+    await ask(`${server.url}/clients/${client.index}`, { method: 'DELETE', token });
+    await alice.page.getByRole('link', { name: /script.*left.*1 unread/ }).waitFor();
+    await openConversation(alice.page, /script/);
+    await shows(alice.page, 'Done, and gone.');
+    await alice.page.getByText(`Client ${client.index} is not here.`).waitFor();
+    t.ok(await alice.page.locator('.composer textarea').isDisabled());
+    await openConversation(alice.page, /Everyone/);
+    await alice.page.getByRole('link', { name: /script/ }).waitFor({ state: 'detached' });
+  });
+
   t.same([...alice.complaints, ...bob.complaints], [], 'the page complained of nothing');
   t.same(
     requested.filter((address) => !address.startsWith(url)),

@@ -48,16 +48,12 @@ export function ConversationView({ chat, conversation }: Props) {
   );
 }
 
-function titleOf(chat: Chat, { key, entries }: Conversation): string {
+function titleOf(chat: Chat, { key }: Conversation): string {
   const room = roomOf(key);
   if (room !== undefined) return `#${room}`;
   const index = clientOf(key);
   if (index === undefined) return key === 'everyone' ? 'Everyone' : 'From nobody in particular';
-  const client = chat.people.get(index);
-  if (client) return nameOf(client);
-  // Who has left is called as when it was last heard of.
-  const last = entries.value.findLast(({ message }) => message.from?.index === index)?.message.from;
-  return nameOf(last ?? { index, name: null });
+  return nameOf(chat.party(index));
 }
 
 /** A line about whom one talks to. */

@@ -213,10 +213,20 @@ function roomsShown(chat: Chat, sought: string): readonly RoomInfo[] {
   return matching.sort((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1)).slice(0, MOST);
 }
 
-/** By index, as LIST has them. Who has left stays while one looks at what they said, or has not read it. */
-function clientsShown(chat: Chat, sought: string): { shown: readonly ClientInfo[]; more: number } {
+/** A client as the list shows it: it may have left, or not be known where there are too many to hold. */
+interface Shown {
+  readonly index: number;
+  readonly name: string | null;
+  readonly status: ClientInfo['status'] | 'left' | 'unknown';
+}
+
+/** By index, as LIST has them; behind them who is not there while one looks at what they said, or has not read it. */
+function clientsShown(chat: Chat, sought: string): { shown: readonly Shown[]; more: number } {
   const all = chat.people.all.value;
-  const shown: ClientInfo[] = [];
+  const total = chat.people.total.value;
+  const isSought = (client: Pick<Shown, 'index' | 'name'>) =>
+    matches(nameOf(client), sought) || String(client.index) === sought;
+  const shown: Shown[] = [];
   const always = new Set<number>();
   for (const { key, unread } of chat.conversations.value.values()) {
     const index = clientOf(key);
@@ -224,12 +234,18 @@ function clientsShown(chat: Chat, sought: string): { shown: readonly ClientInfo[
   }
   let matching = 0;
   for (const client of all.values()) {
-    const name = nameOf(client);
-    if (!matches(name, sought) && String(client.index) !== sought) continue;
+    if (!isSought(client)) continue;
     matching++;
     if (shown.length < MOST || always.has(client.index)) shown.push(client);
   }
-  return { shown, more: Math.max(0, (sought === '' ? chat.people.total.value : matching) - shown.length) };
+  const more = Math.max(0, (sought === '' ? total : matching) - shown.length);
+  // Before LIST has come nobody can be said to be missing.
+  if (all.size === 0) return { shown, more };
+  const status = all.size < total ? 'unknown' : 'left';
+  const missing = [...always]
+    .filter((index) => !all.has(index))
+    .map((index) => ({ ...chat.party(index), status }) as const);
+  return { shown: [...shown, ...missing.filter(isSought)], more };
 }
 
 function matches(name: string, sought: string): boolean {
