@@ -75,6 +75,8 @@ export class Chat {
   #mailboxRead = 0;
   /** Whether what was said and read before is known. */
   #inboxLoaded = false;
+  /** How many have come into each conversation since the server counted what is unread. */
+  readonly #sinceCounted = new Map<Conversation, number>();
   #noticeNumber = 0;
   #loadFailures = 0;
   #loadTimer: ReturnType<typeof setTimeout> | undefined;
@@ -467,6 +469,7 @@ export class Chat {
     if (index === undefined) return;
     const call = { what: 'See how far I have read', path: `clients/${index}/read`, asMe: true };
     const state = await this.api.call<ReadState>(call);
+    this.#sinceCounted.clear();
     const { unread } = state;
     const counts = new Map<Conversation, number>();
     this.#add(await this.#mailbox.first(Math.min(BIG_PAGE, Math.max(PAGE, unread.mailbox))), false);
@@ -505,17 +508,18 @@ export class Chat {
     }
   }
 
-  /** @param count how much is unread, held here or not */
+  /** @param count how much was unread when the server counted it, held here or not */
   async #loadUnread(conversation: Conversation, count: number): Promise<void> {
     if (conversation.older.value === 'unknown') await this.loadOlder(conversation);
     batch(() => {
       const { mark, entries } = conversation;
+      const all = count + (this.#sinceCounted.get(conversation) ?? 0);
       if (mark.value === 0) {
-        const last = entries.value.at(-1 - count);
+        const last = entries.value.at(-1 - all);
         if (last) conversation.readUpTo(last.place);
       }
       const held = entries.value.filter(({ place }) => place > mark.value).length;
-      conversation.unreadBefore.value = Math.max(0, count - held);
+      conversation.unreadBefore.value = Math.max(0, all - held);
     });
   }
 
@@ -536,6 +540,7 @@ export class Chat {
       // Who reads further up may be reading the oldest.
       if (live && (key !== this.active.value || this.#atEnd)) this.#trim(conversation);
       if (!live || added.length === 0) continue;
+      this.#sinceCounted.set(conversation, (this.#sinceCounted.get(conversation) ?? 0) + added.length);
       this.#look(false);
       for (const { message, mine } of added) if (!mine) this.#news(key, message);
     }
