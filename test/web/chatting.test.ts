@@ -96,13 +96,25 @@ void t.test('two people', { skip: noBrowser }, async (t) => {
     const carol = await visit(t, browser, url, { name: 'carol' });
     await ask(`${server.url}/messages`, { json: { to: { everyone: true }, text: 'Stored.' } });
     await carol.page.getByRole('link', { name: /Everyone.*1 unread/ }).waitFor();
+    // It comes while the history is on its way: what was unread stays so.
+    let release = () => {};
+    const released = new Promise<void>((resolve) => (release = resolve));
+    await carol.page.route(`${url}messages?before=*`, async (route) => {
+      await released;
+      await route.continue();
+    });
     await carol.page.reload();
     await carol.page.getByRole('link', { name: /Everyone.*1 unread/ }).waitFor();
     await ask(`${server.url}/messages`, { json: { to: { everyone: true }, text: 'Only now.', ttl: 0 } });
     await carol.page.getByRole('link', { name: /Everyone.*2 unread/ }).waitFor();
+    const loaded = carol.page.waitForResponse(`${url}messages?before=*`);
+    release();
+    await (await loaded).finished();
+    await ask(`${server.url}/messages`, { json: { to: { everyone: true }, text: 'And then.', ttl: 0 } });
+    await carol.page.getByRole('link', { name: /Everyone.*3 unread/ }).waitFor();
     await openConversation(carol.page, /Everyone/);
     await shows(carol.page, 'Stored.');
-    t.same(await textsOf(carol.page), ['Stored.', 'Only now.']);
+    t.same(await textsOf(carol.page), ['Stored.', 'Only now.', 'And then.']);
     const token = await carol.page.evaluate(
       () => JSON.parse(sessionStorage.getItem('interchat.token') ?? '') as string,
     );
