@@ -65,14 +65,14 @@ void t.test('every example can be sent as it is, from the page', { skip: noBrows
   operations.sort((one, other) => rank(one) - rank(other));
   for (const { operationId, tags } of operations) {
     const block = page.locator(`[id="operations-${tags[0]}-${operationId}"]`);
-    await block.locator('.opblock-summary-control').click({ force: true });
-    await block.locator('.execute').click({ force: true });
+    await block.locator('.opblock-summary-control').click();
+    await block.locator('.execute').click();
     const status = block.locator('.live-responses-table .response-col_status').last();
     await status.waitFor();
     // Of single messages the example names one that need not be there.
     const expected = operationId.endsWith('Message') || operationId.includes('MessageTo') ? /^(20\d|404)/ : /^20\d/;
     t.match(await status.textContent(), expected, operationId);
-    await block.locator('.opblock-summary-control').click({ force: true });
+    await block.locator('.opblock-summary-control').click();
   }
   t.same(complaints, []);
 });
