@@ -63,9 +63,9 @@ export interface Range {
 /** What is still there of a topic. */
 export interface Bounds {
   /**
-   * Whatever was ever appended above this place, and has not expired, is still there; something at or below it may have
-   * been trimmed. So a reader that stands at `after` has missed something if `after < floor`. 0 when nothing was trimmed.
-   * Entries that expired do not raise it.
+   * Whatever was ever appended above this place, and has neither expired nor been erased, is still there; something at or
+   * below it may have been trimmed. So a reader that stands at `after` has missed something if `after < floor`. 0 when nothing
+   * was trimmed. Entries that expired or were erased do not raise it.
    */
   readonly floor: Seq;
   /** The oldest and newest entries kept; null when there are none. */
@@ -94,8 +94,8 @@ export interface Log {
   relay(topic: Topic, body: Uint8Array): Promise<void>;
 
   /**
-   * Entries of one topic in ascending order, without those that expired or were trimmed. Everything that was appended before
-   * the call is seen; nothing is seen that is not durable.
+   * Entries of one topic in ascending order, without those that expired, were trimmed or erased. Everything that was appended
+   * before the call is seen; nothing is seen that is not durable.
    */
   read(topic: Topic, range: Range): Promise<Entry[]>;
 
@@ -116,11 +116,21 @@ export interface Log {
   /** What is kept of a topic; a topic nobody wrote to has floor 0 and neither oldest nor newest. */
   bounds(topic: Topic): Promise<Bounds>;
 
-  /** The place of the newest entry of the whole log, 0 in a new one. */
+  /** The place of the newest entry there ever was in the whole log, or one behind it; 0 in a new one. */
   last(): Promise<Seq>;
 
   /** Removes a topic with all its entries: for a party that has left for good. Its floor is forgotten too. */
   drop(topic: Topic): Promise<void>;
+
+  /**
+   * Takes one entry out for good, durable when it resolves: from then on no process reads or counts it, and the engine gives
+   * its body to nobody. A follower that has not been told of it yet may still be, until all that was committed before has
+   * reached it. Nobody misses it: no floor rises. Its place is not given again, and its dedup key stays remembered with the
+   * note, which is the caller's own.
+   * @returns false if the topic has no such entry: there never was one, or it was trimmed, has expired or is erased already
+   * @throws EngineUnavailable when it cannot be made durable now; it may still be erased later then, and a repeat finds out
+   */
+  erase(topic: Topic, seq: Seq): Promise<boolean>;
 }
 
 export type Unfollow = () => void;
@@ -224,6 +234,8 @@ export interface Retention {
   readonly maxEntries: number;
   /** Entries older than this many milliseconds are trimmed. */
   readonly maxAge: number;
+  /** Topics that are never trimmed, neither by number nor by age, such as an audit log. What expires does so there, too. */
+  readonly forever?: readonly Topic[];
   /** For how many milliseconds a dedup key is remembered. */
   readonly dedupWindow: number;
 }

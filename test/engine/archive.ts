@@ -135,6 +135,29 @@ export function archiveContract(name: string, place: (t: Test) => Promise<Archiv
     await moved.close();
   });
 
+  check('what was erased stays behind, and nobody misses it', async (t) => {
+    const [from, to] = [await place(t), await place(t)];
+    const old = await from.open();
+    const keyed = { dedup: { key: 'k', note: 'n' } };
+    const appended = await old.log.append([entry(A, 'one'), entry(A, 'hushed', keyed), entry(A, 'newest')]);
+    const [, erased, newest] = appended.map(({ seq }) => seq);
+    t.ok(await old.log.erase(A, erased as Seq));
+    t.ok(await old.log.erase(A, newest as Seq));
+    await old.log.append([entry(A, 'hushed', keyed)]);
+    const before = await stateOf(old);
+    await old.close();
+    const path = join(await temporaryFolder(t), 'file');
+    await closing(await from.source(), (source) => move(source, () => openFileTarget(path)));
+    t.notMatch(await readFile(path, 'utf8'), /hushed|newest/);
+    await closing(await openFileSource(path), (source) => move(source, to.target));
+    const moved = await to.open();
+    t.same(await stateOf(moved), before);
+    t.same(textsOf(await moved.log.read(A, ALL)), ['one']);
+    const [next] = await moved.log.append([entry(A, 'next')]);
+    t.ok((next?.seq ?? 0) > (newest as Seq), 'no place is given twice');
+    await moved.close();
+  });
+
   check('interrupted anywhere, it is gone on with, and comes to the same', async (t) => {
     const [from, to] = [await place(t), await place(t)];
     const old = await from.open();

@@ -18,6 +18,7 @@ import {
 } from '../../src/engine/engine.js';
 import { waitFor } from '../support/wait.js';
 import { closingContract } from './contract/closing.js';
+import { erasingContract } from './contract/erasing.js';
 import { retentionContract } from './contract/retention.js';
 import { togetherContract } from './contract/together.js';
 import { topicsContract } from './contract/topics.js';
@@ -550,6 +551,7 @@ export function engineContract(name: string, place: (t: Test) => Promise<Place>)
     topics: topicsContract,
     'many at once': togetherContract,
     retention: retentionContract,
+    erasing: erasingContract,
     'a closed engine': closingContract,
     'a model that trims': trimmingModelContract,
   };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { open } from 'lmdb';
 import t, { type Test } from 'tap';
-import { type Engine, EngineUnavailable, EngineUnusable, type Retention } from '../../src/engine/engine.js';
+import { type Engine, EngineUnavailable, EngineUnusable, type Retention, type Seq } from '../../src/engine/engine.js';
 import { openLmdbEngine } from '../../src/engine/lmdb/index.js';
 import { smallDisk } from '../start/small-disk.js';
 import { temporaryFolder } from '../support/folder.js';
@@ -130,6 +130,7 @@ void t.test('a disk that is full', async (t) => {
   await t.rejects(append('at once'), EngineUnavailable);
   await t.rejects(engine.directory.put('client/1', 'during', revision), EngineUnavailable);
   await t.rejects(engine.log.drop(topic('a')), EngineUnavailable);
+  await t.rejects(engine.log.erase(topic('a'), acknowledged[0] as Seq), EngineUnavailable);
   const seqs = async () => (await engine.log.read(topic('a'), { limit: 1_000_000 })).map(({ seq }) => seq);
   t.same(await seqs(), acknowledged, 'what was acknowledged is there, and nothing else');
   t.same(told, acknowledged);
@@ -142,6 +143,8 @@ void t.test('a disk that is full', async (t) => {
   for (const key of failed) t.notOk((await append(key))?.duplicate, 'what failed may be tried again');
   await engine.directory.put('client/1', 'after', revision);
   t.same(told, acknowledged, 'followers follow on');
+  for (const at of [5, 0]) t.equal(await engine.log.erase(topic('a'), acknowledged.splice(at, 1)[0] as Seq), true);
+  t.equal(await engine.log.count(topic('a'), 0 as Seq), acknowledged.length);
   await engine.close();
   engine = await openIn(folder, errors);
   t.same(await seqs(), acknowledged);

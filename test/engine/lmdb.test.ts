@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { EngineUnusable } from '../../src/engine/engine.js';
+import { EngineUnusable, type Seq } from '../../src/engine/engine.js';
 import { openLmdbEngine } from '../../src/engine/lmdb/index.js';
 import { temporaryFolder } from '../support/folder.js';
 import { engineContract, entry, RETENTION, textsOf, topic } from './contract.js';
@@ -101,3 +102,77 @@ void t.test(
     t.ok((await readdir(data)).length > 0);
   },
 );
+
+const ERASER = `
+import { openLmdbEngine } from ${JSON.stringify(fileURLToPath(new URL('../../dist/engine/lmdb/index.js', import.meta.url)))};
+const engine = await openLmdbEngine({ folder: process.argv[2], retention: ${JSON.stringify(RETENTION)} });
+const work = async (topic) => {
+  const mine = [];
+  for (;;) {
+    for (const { seq } of await engine.log.append(Array.from({ length: 30 }, () => ({ topic, body: Buffer.from('x') })))) {
+      process.stdout.write('kept ' + topic + ' ' + seq + '\\n');
+      mine.push(seq);
+    }
+    for (let n = 0; n < 10; n++) {
+      const [seq] = mine.splice(Math.floor(Math.random() * mine.length), 1);
+      process.stdout.write('erasing ' + topic + ' ' + seq + '\\n');
+      if (await engine.log.erase(topic, seq)) process.stdout.write('erased ' + topic + ' ' + seq + '\\n');
+    }
+  }
+};
+for (let i = 0; i < 4; i++) void work('t' + i);
+`;
+
+void t.test('kill -9 while it erases brings nothing back, and the counts are right', async (t) => {
+  const folder = await temporaryFolder(t);
+  const data = join(folder, 'data');
+  const program = join(folder, 'eraser.mjs');
+  await writeFile(program, ERASER);
+  const kept = new Set<string>();
+  const erasing = new Set<string>();
+  const erased = new Set<string>();
+  for (let round = 0; round < 4; round++) {
+    const child = spawn(process.execPath, [program, data], { stdio: ['ignore', 'pipe', 'inherit'] });
+    // Filing begins after half a second.
+    const enough = 1_000 + Math.floor(Math.random() * 5_000);
+    let lines = 0;
+    for await (const line of createInterface(child.stdout)) {
+      const [what, ...where] = line.split(' ');
+      const place = where.join(' ');
+      if (what === 'kept') kept.add(place);
+      if (what === 'erasing') erasing.add(place);
+      if (what === 'erased') erased.add(place);
+      if (++lines === enough) child.kill('SIGKILL');
+    }
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    t.equal(child.signalCode, 'SIGKILL');
+  }
+  const check = async (maxEntries: number) => {
+    const engine = await openLmdbEngine({ folder: data, retention: { ...RETENTION, maxEntries } });
+    const there = new Set<string>();
+    for (let i = 0; i < 4; i++) {
+      const entries = await engine.log.read(topic(`t${i}`), { limit: 1_000_000 });
+      for (const { seq } of entries) there.add(`t${i} ${seq}`);
+      t.equal(await engine.log.count(topic(`t${i}`), 0 as Seq), entries.length);
+    }
+    t.same(
+      [...erased].filter((place) => there.has(place)),
+      [],
+      `${erased.size} were erased`,
+    );
+    t.same(
+      [...kept].filter((place) => !erasing.has(place) && !there.has(place)),
+      [],
+      `${kept.size} were kept`,
+    );
+    await engine.close();
+    return there;
+  };
+  const there = await check(RETENTION.maxEntries);
+  const most = Math.max(...[0, 1, 2, 3].map((i) => [...there].filter((place) => place.startsWith(`t${i} `)).length));
+  // Whether what has been filed is counted right shows when as many may stay as there are, and one less.
+  const engine = await openLmdbEngine({ folder: data, retention: { ...RETENTION, maxEntries: most } });
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await engine.close();
+  t.same(await check(most), there);
+});

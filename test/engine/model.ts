@@ -105,6 +105,23 @@ const drop = name.map((topicName): Step => async (model, { engine }) => {
   model.entries = model.entries.filter((one) => one.topic !== topicName);
 });
 
+const erase = fc.tuple(name, fc.nat()).map(([topicName, which]): Step => async (model, { engine }) => {
+  // Mostly one that is there.
+  const all = [...model.entries.filter((one) => one.topic === topicName).map(({ seq }) => seq), model.last + 1, 1];
+  const seq = all[which % all.length] as number;
+  const left = model.entries.filter((one) => one.seq !== seq || one.topic !== topicName);
+  same(await engine.log.erase(topic(topicName), seq as Seq), left.length < model.entries.length, 'erased');
+  model.entries = left;
+  const last = await engine.log.last();
+  if (last < model.last) throw new Error(`the last place went from ${model.last} down to ${last}`);
+  model.last = last;
+  same(
+    await engine.log.count(topic(topicName), 0 as Seq),
+    left.filter((one) => one.topic === topicName).length,
+    'count',
+  );
+});
+
 const put = fc.tuple(key, fc.nat(9), fc.boolean()).map(([record, value, honest]): Step => async (model, { engine }) => {
   const there = model.records.get(record);
   const expected = honest ? (there?.revision ?? null) : (((there?.revision ?? 0) + 1_000_000) as Revision);
@@ -150,6 +167,7 @@ const step = fc.oneof(
   { weight: 6, arbitrary: read },
   { weight: 2, arbitrary: bounds },
   { weight: 1, arbitrary: drop },
+  { weight: 3, arbitrary: erase },
   { weight: 3, arbitrary: put },
   { weight: 1, arbitrary: remove },
   { weight: 2, arbitrary: allocate },

@@ -46,6 +46,7 @@ function assemble({ store, close: closeFolder }: OpenFolder, options: LmdbOption
   const directory = new LmdbDirectory(store, writer);
   writer.onRecovery(index, log, directory);
   const close = async () => {
+    await index.idle();
     await Promise.all([trimmer.close(), writer.close()]);
     await closeFolder();
   };

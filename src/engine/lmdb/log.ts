@@ -118,6 +118,10 @@ export class LmdbLog implements Log, Recovering {
     this.options.dropped();
   }
 
+  erase(topic: Topic, seq: Seq): Promise<boolean> {
+    return this.index.erase(topic, seq, this.options.now);
+  }
+
   /** A commit may have failed when its entries were on the disk already. They are in the log then, so they are announced. */
   recover(): void {
     const found: Entry[] = [];

@@ -7,6 +7,7 @@ import type { Entry, Topic } from '../engine.js';
 export class Tail {
   readonly #topics = new Map<Topic, number[]>();
   readonly #expiring: [expiresAt: number, seq: number][] = [];
+  readonly #erased = new Set<number>();
   #size = 0;
   #last = 0;
 
@@ -23,7 +24,7 @@ export class Tail {
     return this.#expiring;
   }
 
-  /** What there is of each topic, in ascending order; the topics in the order of the index. */
+  /** What there is of each topic, and what was erased of it, in ascending order; the topics in the order of the index. */
   topics(): [Topic, readonly number[]][] {
     return [...this.#topics].sort(([one], [other]) => (one < other ? -1 : 1));
   }
@@ -40,7 +41,17 @@ export class Tail {
   /** What there is of a topic from `low` to `high`, both included, in ascending order. */
   of(topic: Topic, low: number, high: number): readonly number[] {
     const seqs = this.#topics.get(topic);
-    return seqs ? seqs.slice(firstFrom(seqs, low), firstFrom(seqs, high + 1)) : [];
+    const found = seqs ? seqs.slice(firstFrom(seqs, low), firstFrom(seqs, high + 1)) : [];
+    return this.#erased.size === 0 ? found : found.filter((seq) => !this.#erased.has(seq));
+  }
+
+  /** One of them is not in the log any more. */
+  erase(seq: number): void {
+    this.#erased.add(seq);
+  }
+
+  isErased(seq: number): boolean {
+    return this.#erased.has(seq);
   }
 }
 

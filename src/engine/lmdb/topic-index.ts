@@ -1,5 +1,6 @@
 import type { Entry, Topic } from '../engine.js';
-import { decodeEntry } from './record.js';
+import { decodeEntry, isExpired } from './record.js';
+import { removeEntries } from './removal.js';
 import { GROWTH_OF_CHANGE, NOTHING, type Store } from './store.js';
 import { Tail } from './tail.js';
 import type { Recovering, Writer } from './writer.js';
@@ -21,6 +22,10 @@ export class TopicIndex implements Recovering {
   readonly #drops = new Map<Topic, number>();
   /** The same of those whose drop is on its way to the disk. */
   readonly #dropping = new Map<Topic, number>();
+  /** Entries whose erasure failed, and may be on the disk all the same. */
+  readonly #doubtful: number[] = [];
+  /** Resolves when whoever changes the tables of filed entries is done. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly store: Store,
@@ -100,6 +105,43 @@ export class TopicIndex implements Recovering {
     return this.#filing !== undefined || this.#tail.of(topic, 0, last).length > 0;
   }
 
+  /**
+   * Has one at a time change what the index has on the disk: each begins with how many entries there are of a topic, and
+   * cannot see what another puts there in the same commit.
+   */
+  inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(change);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Resolves when all that waited for its turn has had it. */
+  async idle(): Promise<void> {
+    await this.#turn;
+  }
+
+  /**
+   * Takes an entry out of the log and the index.
+   * @returns whether it was there
+   * @throws EngineUnavailable
+   */
+  erase(topic: Topic, seq: number, now: () => number): Promise<boolean> {
+    return this.inTurn(async () => {
+      await this.writer.readable();
+      const record = this.store.entries.get(seq);
+      const entry = record && decodeEntry(seq, record);
+      if (entry?.topic !== topic || isExpired(entry, now()) || seq <= (this.#drops.get(topic) ?? 0)) return false;
+      await this.writer.write({
+        weight: 4,
+        growth: 4 * GROWTH_OF_CHANGE,
+        write: () => removeEntries(this.store, [entry]),
+        committed: () => this.#forget(seq),
+        failed: () => this.#doubtful.push(seq),
+      });
+      return true;
+    });
+  }
+
   /** Hides all of a topic up to `last`, and forgets its floor. */
   drop(topic: Topic, last: number): Promise<void> {
     const done = () => {
@@ -149,9 +191,9 @@ export class TopicIndex implements Recovering {
       this.#tail = new Tail();
     }
     const tail = this.#filing;
-    for (const step of stepsOf(tail.topics())) await this.#fileStep(step, told);
+    for (const step of stepsOf(tail.topics())) await this.inTurn(() => this.#fileStep(tail, step, told));
     for (let at = 0; at < tail.expiring.length; at += STEP) {
-      await this.#fileExpiring(tail.expiring.slice(at, at + STEP));
+      await this.inTurn(() => this.#fileExpiring(tail, tail.expiring.slice(at, at + STEP)));
     }
     await this.writer.write({
       weight: 1,
@@ -164,8 +206,9 @@ export class TopicIndex implements Recovering {
     });
   }
 
-  /** Drops that failed may be on the disk all the same. */
+  /** Drops and erasures that failed may be on the disk all the same. */
   recover(): void {
+    for (const seq of this.#doubtful.splice(0)) if (!this.store.entries.doesExist(seq)) this.#forget(seq);
     for (const { key, value } of this.store.drops.getRange()) this.#drops.set(key as Topic, value);
   }
 
@@ -174,7 +217,12 @@ export class TopicIndex implements Recovering {
     for (const [, seq] of this.store.index.getKeys(range)) yield seq;
   }
 
-  #fileStep(step: Step, told: (topic: Topic, count: number) => void): Promise<void> {
+  /** An entry is not in the log any more. */
+  #forget(seq: number): void {
+    for (const tail of [this.#filing, this.#tail]) if (tail && seq > this.#filed) tail.erase(seq);
+  }
+
+  #fileStep(tail: Tail, step: Step, told: (topic: Topic, count: number) => void): Promise<void> {
     const { index, filed } = this.store;
     const counts: [Topic, number][] = [];
     const rows = step.reduce((sum, [, seqs]) => sum + seqs.length, 0);
@@ -186,9 +234,9 @@ export class TopicIndex implements Recovering {
         for (const [topic, seqs] of step) {
           const { count, newest } = filed.get(topic) ?? { count: 0, newest: 0 };
           // A step is done again when one after it failed; nothing may be counted twice.
-          const fresh = seqs.filter((seq) => seq > newest);
+          const fresh = seqs.filter((seq) => seq > newest && !tail.isErased(seq));
           for (const seq of fresh) void index.put([topic, seq], NOTHING);
-          void filed.put(topic, { count: count + fresh.length, newest: fresh.at(-1) ?? newest });
+          if (fresh.length > 0) void filed.put(topic, { count: count + fresh.length, newest: fresh.at(-1) ?? newest });
           counts.push([topic, count + fresh.length]);
         }
       },
@@ -198,12 +246,14 @@ export class TopicIndex implements Recovering {
     });
   }
 
-  #fileExpiring(expiring: Tail['expiring']): Promise<void> {
+  #fileExpiring(tail: Tail, expiring: Tail['expiring']): Promise<void> {
     return this.writer.write({
       weight: expiring.length,
       growth: expiring.length * GROWTH_OF_CHANGE,
       write: () => {
-        for (const [expiresAt, seq] of expiring) void this.store.expiries.put([expiresAt, seq], NOTHING);
+        for (const [expiresAt, seq] of expiring) {
+          if (!tail.isErased(seq)) void this.store.expiries.put([expiresAt, seq], NOTHING);
+        }
       },
     });
   }

@@ -1,6 +1,7 @@
 import type { Entry, Retention, Topic } from '../engine.js';
 import type { Dedup } from './dedup.js';
 import { appendedAt, decodeEntry, isExpired } from './record.js';
+import { removeEntries } from './removal.js';
 import { GROWTH_OF_CHANGE, type Store } from './store.js';
 import type { TopicIndex } from './topic-index.js';
 import type { Writer } from './writer.js';
@@ -25,6 +26,9 @@ const TOPICS_AT_A_TIME = 1_000;
 export class Trimmer {
   /** Topics with more entries than they may have. */
   readonly #crowded = new Set<Topic>();
+  readonly #forever: ReadonlySet<Topic>;
+  /** Up to this place there is nothing but entries that are kept however old they are. */
+  #lasting = 0;
   #working: Promise<void> | undefined;
   #closed = false;
   readonly #timer: NodeJS.Timeout;
@@ -38,6 +42,7 @@ export class Trimmer {
     private readonly now: () => number,
     private readonly onError: (error: Error) => void,
   ) {
+    this.#forever = new Set(retention.forever);
     this.#timer = setInterval(() => this.work(), ROUND_EVERY);
     this.#timer.unref();
     this.#begin(() => this.#findCrowded());
@@ -71,12 +76,12 @@ export class Trimmer {
   async #work(): Promise<void> {
     for (let more = true; more && !this.#closed;) {
       await this.index.file((topic, count) => {
-        if (count > this.retention.maxEntries) this.#crowded.add(topic);
+        this.#noteCount(topic, count);
       });
       more = false;
       // Each takes a step only, so that none keeps the others waiting for long.
       for (const step of [this.#dropped, this.#expired, this.#surplus, this.#old, this.#forget]) {
-        if (!this.#closed && (await step.call(this))) more = true;
+        if (!this.#closed && (await this.index.inTurn(() => step.call(this)))) more = true;
       }
     }
   }
@@ -88,11 +93,15 @@ export class Trimmer {
       const start: string = next;
       next = undefined;
       for (const { key, value } of this.store.filed.getRange({ start, limit: TOPICS_AT_A_TIME })) {
-        if (value.count > this.retention.maxEntries) this.#crowded.add(key as Topic);
+        this.#noteCount(key as Topic, value.count);
         if (key !== start) next = key;
       }
       await new Promise((resolve) => setImmediate(resolve));
     }
+  }
+
+  #noteCount(topic: Topic, count: number): void {
+    if (count > this.retention.maxEntries && !this.#forever.has(topic)) this.#crowded.add(topic);
   }
 
   async #dropped(): Promise<boolean> {
@@ -132,12 +141,19 @@ export class Trimmer {
   async #old(): Promise<boolean> {
     const oldest = this.now() - this.retention.maxAge;
     const found: Entry[] = [];
-    for (const { key, value } of this.store.entries.getRange({ end: this.index.filed + 1, limit: STEP })) {
+    const range = { start: this.#lasting + 1, end: this.index.filed + 1, limit: STEP };
+    let seen = 0;
+    let last = this.#lasting;
+    for (const { key, value } of this.store.entries.getRange(range)) {
       if (appendedAt(value) > oldest) break;
-      found.push(decodeEntry(key, value));
+      const entry = decodeEntry(key, value);
+      if (!this.#forever.has(entry.topic)) found.push(entry);
+      last = key;
+      seen++;
     }
     await this.#remove(found);
-    return found.length === STEP;
+    this.#lasting = last;
+    return seen === STEP;
   }
 
   #forget(): Promise<boolean> {
@@ -159,29 +175,19 @@ export class Trimmer {
   /** Removes entries, and raises the floors over those that nobody expected to be gone. */
   async #remove(found: readonly Entry[]): Promise<void> {
     if (found.length === 0) return;
-    const { entries, index, expiries, filed, floors } = this.store;
+    const { floors } = this.store;
     const now = this.now();
     await this.writer.write({
       weight: found.length * 3,
       growth: found.length * 4 * GROWTH_OF_CHANGE,
       write: () => {
-        const touched = new Map<Topic, { removed: number; floor: number }>();
+        removeEntries(this.store, found);
+        const raised = new Map<Topic, number>();
         for (const entry of found) {
-          const { seq, topic, expiresAt } = entry;
-          void entries.remove(seq);
-          void index.remove([topic, seq]);
-          if (expiresAt !== undefined) void expiries.remove([expiresAt, seq]);
-          const topical = touched.get(topic) ?? { removed: 0, floor: 0 };
-          topical.removed++;
-          if (!isExpired(entry, now) && !this.index.isDropped(topic, seq)) topical.floor = seq;
-          touched.set(topic, topical);
+          const { seq, topic } = entry;
+          if (!isExpired(entry, now) && !this.index.isDropped(topic, seq)) raised.set(topic, seq);
         }
-        for (const [topic, { removed, floor }] of touched) {
-          const state = filed.get(topic);
-          if (state && state.count > removed) void filed.put(topic, { ...state, count: state.count - removed });
-          else void filed.remove(topic);
-          if (floor > (floors.get(topic) ?? 0)) void floors.put(topic, floor);
-        }
+        for (const [topic, floor] of raised) if (floor > (floors.get(topic) ?? 0)) void floors.put(topic, floor);
       },
     });
   }

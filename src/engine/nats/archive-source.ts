@@ -3,6 +3,7 @@ import type { ArchivedEntry, ArchivedFloor, ArchivedRecord, ArchiveSource, Archi
 import { EngineUnusable, type Seq, type Topic } from '../engine.js';
 import type { NatsAddress } from './address.js';
 import { decodeKey, RECORD, SERIES } from './directory.js';
+import { erasingIn } from './erasures.js';
 import { FLOOR } from './floors.js';
 import { IdleStore, openIdleLink, unusable } from './idle-store.js';
 import { assertWhole, VOID } from './importing.js';
@@ -69,17 +70,19 @@ class NatsSource implements ArchiveSource {
   }
 
   async *entries(after: Seq): AsyncIterable<ArchivedEntry> {
-    const { names, reads } = this.store;
+    const { bucket, names, reads } = this.store;
     const now = this.now();
     const filter = names.subject('>');
     const upTo = (await reads.newest(names.log, filter))?.seq ?? 0;
     const keys = new RecentKeys(0);
+    const erasing = erasingIn(bucket);
     for await (const messages of reads.scan({ stream: names.log, filter, after, upTo, headersOnly: false })) {
       for (const { seq, subject, headers, data } of messages) {
         const topic = names.topicOf(subject);
-        const { appendedAt, expiresAt, keyed } = particularsOf(headers);
+        const { appendedAt, expiresAt, keyed, erased } = particularsOf(headers);
+        if (erased?.hash !== undefined) keys.add(keyIn(topic, erased.hash), erased.seq);
         if (topic === VOID || (keyed && isRepeat(keys, topic, seq, keyed))) continue;
-        if (expiresAt !== undefined && expiresAt <= now) continue;
+        if (erasing.has(seq) || (expiresAt !== undefined && expiresAt <= now)) continue;
         yield { seq: seq as Seq, topic, body: data, appendedAt, ...(expiresAt === undefined ? {} : { expiresAt }) };
       }
     }
@@ -127,8 +130,13 @@ class NatsSource implements ArchiveSource {
 
 /** Whether it repeats an entry of its topic that was read shortly before it; takes note of it otherwise. */
 function isRepeat(keys: RecentKeys, topic: Topic, seq: number, { hash, since }: Keyed): boolean {
-  const key = `${topic} ${hash}`;
+  const key = keyIn(topic, hash);
   if (keys.isVoid({ hash: key, since })) return true;
   keys.add(key, seq);
   return false;
+}
+
+/** A dedup key means something within its topic. */
+function keyIn(topic: Topic, hash: string): string {
+  return `${topic} ${hash}`;
 }

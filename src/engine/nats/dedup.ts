@@ -76,7 +76,8 @@ export class Dedup {
       const stored = await reads.at(names.log, seq);
       if (stored) return { seq: seq as Seq, duplicate: { note: noteOf(stored.header) } };
     }
-    const gone = notes.find(hash);
+    const isErased = seq !== undefined && !index.has(seq);
+    const gone = isErased ? await notes.read(hash) : notes.find(hash);
     return gone && { seq: gone.seq as Seq, duplicate: { note: gone.note } };
   }
 }

@@ -3,6 +3,7 @@ import { type NatsAddress, replicasFor } from './address.js';
 import { Bucket } from './bucket.js';
 import { Dedup } from './dedup.js';
 import { NatsDirectory } from './directory.js';
+import { Erasures } from './erasures.js';
 import { Feed } from './feed.js';
 import { Floors } from './floors.js';
 import { NatsLeases } from './leases.js';
@@ -116,11 +117,12 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     const oldestKey = () => now() - retention.dedupWindow;
     const notes = new Notes(bucket, names, reads, oldestKey);
     const dedup = new Dedup({ names, publisher, reads, state, indexes, notes }, oldestKey);
+    const erasures = new Erasures({ link, names, publisher, reads, indexes, bucket, notes }, now);
     const log = new NatsLog(
-      { link, names, publisher, reads, state, indexes, feed, floors, notes, dedup },
+      { link, names, publisher, reads, state, indexes, feed, floors, notes, dedup, erasures },
       { epoch, now, appended: (seconds, entries) => observe?.appended?.(seconds, entries) },
     );
-    const parts = { link, names, state, indexes, bucket, floors, notes, leases };
+    const parts = { link, names, reads, state, indexes, bucket, floors, notes, erasures, leases };
     const trimmer = new Trimmer(parts, retention, now, onError);
     const close = async () => {
       await trimmer.close();

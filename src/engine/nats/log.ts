@@ -11,6 +11,7 @@ import {
   type Unfollow,
 } from '../engine.js';
 import { type Dedup, hashOf } from './dedup.js';
+import type { Erasures } from './erasures.js';
 import type { Feed } from './feed.js';
 import type { Floors } from './floors.js';
 import { asked, type Link } from './link.js';
@@ -34,6 +35,7 @@ export interface NatsLogParts {
   readonly floors: Floors;
   readonly notes: Notes;
   readonly dedup: Dedup;
+  readonly erasures: Erasures;
 }
 
 export interface NatsLogOptions {
@@ -152,9 +154,13 @@ export class NatsLog implements Log {
     }
   }
 
+  async erase(topic: Topic, seq: Seq): Promise<boolean> {
+    return this.parts.erasures.erase(topic, seq);
+  }
+
   /** Resolves when nothing is under way any more. */
   async idle(): Promise<void> {
-    await Promise.allSettled([...this.#underWay].map(({ done }) => done));
+    await Promise.allSettled([...[...this.#underWay].map(({ done }) => done), this.parts.erasures.idle()]);
   }
 
   async #append(entry: NewEntry, now: number): Promise<Appended> {

@@ -36,11 +36,22 @@ export class Notes {
     return note && note.appendedAt > this.oldest() ? note : undefined;
   }
 
-  /** To be called before the entries of a topic up to `upTo` are removed. @throws EngineUnavailable */
-  async keep(index: TopicIndex, upTo: number): Promise<void> {
+  /** The same, with what other nodes have just kept. @throws EngineUnavailable */
+  async read(hash: string): Promise<Note | undefined> {
+    await this.bucket.read(PREFIX + hash);
+    return this.find(hash);
+  }
+
+  /** To be called before the entries of a topic behind `after`, up to and with `upTo`, are removed. @throws EngineUnavailable */
+  async keep(index: TopicIndex, upTo: number, after = 0): Promise<void> {
     const oldest = this.oldest();
     const keyed = index.seqs.filter(
-      (seq) => seq <= upTo && index.keyOf(seq) !== undefined && index.appendedAt(seq) > oldest,
+      (seq) =>
+        seq > after &&
+        seq <= upTo &&
+        index.keyOf(seq) !== undefined &&
+        index.appendedAt(seq) > oldest &&
+        !index.isVoid(seq),
     );
     const stored = await this.reads.atEach(this.names.log, keyed);
     const writes = keyed.flatMap((seq, at) => {

@@ -64,7 +64,13 @@ export class Reads {
   async at(stream: string, seq: number): Promise<StoredMsg | null> {
     this.link.assertUp();
     const direct = await this.link.jsm.direct.getMessage(stream, { seq }).catch(() => null);
-    return direct ?? asked(this.link.jsm.streams.getMessage(stream, { seq }));
+    return direct ?? this.atLeader(stream, seq);
+  }
+
+  /** What there is at a place, by the leader. @throws EngineUnavailable */
+  atLeader(stream: string, seq: number): Promise<StoredMsg | null> {
+    this.link.assertUp();
+    return asked(this.link.jsm.streams.getMessage(stream, { seq }));
   }
 
   /** What there is at these places, in their order. @throws EngineUnavailable */

@@ -23,10 +23,10 @@ export class RecentKeys {
     this.#horizon = horizon;
   }
 
-  /** To be called with those that count, in the order of the log. */
+  /** To be called with those that count, in the order of the log; with one that is erased when that is read. */
   add(hash: string, seq: number): void {
     const now = performance.now();
-    this.#places.set(hash, { seq, at: now });
+    this.#places.set(hash, { seq: Math.max(seq, this.#places.get(hash)?.seq ?? 0), at: now });
     for (const [oldest, { seq: place, at }] of this.#places) {
       if (at > now - RECENT && this.#places.size <= MOST) break;
       this.#places.delete(oldest);

@@ -11,6 +11,9 @@ const NOTE = 'Interchat-Note';
 /** The hash of a dedup key and, behind a blank, {@link Keyed.since}. */
 const KEY = 'Interchat-Key';
 
+/** The place of the entry that is erased and, behind a blank, the hash of its dedup key. */
+const ERASED = 'Interchat-Erased';
+
 /** That an entry has a dedup key, and what was known of the key when it was published. */
 export interface Keyed {
   readonly hash: string;
@@ -18,11 +21,19 @@ export interface Keyed {
   readonly since: number;
 }
 
+/** That an entry is erased, and had a dedup key of this hash. */
+export interface Erased {
+  readonly seq: number;
+  readonly hash: string | undefined;
+}
+
 /** What is known of a stored entry besides its place, topic and body. */
 export interface Particulars {
   readonly appendedAt: number;
   readonly expiresAt: number | undefined;
   readonly keyed: Keyed | undefined;
+  /** Set where it is there to say that another is not. */
+  readonly erased: Erased | undefined;
 }
 
 export function encodeHeaders({ expiresAt, dedup }: NewEntry, appendedAt: number, keyed?: Keyed): MsgHdrs {
@@ -33,13 +44,20 @@ export function encodeHeaders({ expiresAt, dedup }: NewEntry, appendedAt: number
   });
 }
 
+/** Of what is stored to say that an entry is erased: something that has expired, and so is neither read, counted nor told of. */
+export function encodeErasure({ seq, hash }: Erased, now: number): MsgHdrs {
+  return headersOf({ [TIMES]: `${now} 0`, [ERASED]: hash === undefined ? String(seq) : `${seq} ${hash}` });
+}
+
 export function particularsOf(headers: MsgHdrs | undefined): Particulars {
   const [appendedAt = '', expiresAt] = headers?.get(TIMES).split(' ') ?? [];
   const [hash, since] = headers?.get(KEY).split(' ') ?? [];
+  const [erased, erasedHash] = headers?.get(ERASED).split(' ') ?? [];
   return {
     appendedAt: Number(appendedAt),
     expiresAt: expiresAt === undefined ? undefined : Number(expiresAt),
     keyed: hash ? { hash, since: Number(since) } : undefined,
+    erased: erased ? { seq: Number(erased), hash: erasedHash } : undefined,
   };
 }
 

@@ -3,7 +3,7 @@ import { Conflict, EngineUnusable, type Json } from '../engine.js';
 import type { Bucket } from './bucket.js';
 
 /** By name as given to `interchat serve`: what has to be the same on all nodes. */
-export type SharedSettings = Readonly<Record<string, number>>;
+export type SharedSettings = Readonly<Record<string, number | string>>;
 
 const SETTINGS = 'settings';
 export const SECRET = 'secret';

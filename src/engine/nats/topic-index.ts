@@ -1,5 +1,5 @@
 import type { Range } from '../engine.js';
-import type { Particulars } from './record.js';
+import type { Erased, Particulars } from './record.js';
 
 /** An entry that repeats one before it (see RecentKeys) is as one that expired before it was stored. */
 const VOID = 0;
@@ -10,9 +10,11 @@ export class TopicIndex {
   #appendedAt: number[] = [];
   /** Of those that expire, when; of those that are void, {@link VOID}. */
   readonly #expiresAt = new Map<number, number>();
-  /** Of those with a dedup key, its hash; and of each hash the newest that is not void. */
+  /** Of those with a dedup key, its hash; and of each hash the newest that is not void, erased or not. */
   readonly #keys = new Map<number, string>();
   readonly #places = new Map<string, number>();
+  /** Of those that say that another is erased, which. */
+  readonly #erasures = new Map<number, Erased>();
 
   get size(): number {
     return this.#seqs.length;
@@ -28,11 +30,12 @@ export class TopicIndex {
   }
 
   /** To be called in ascending order. */
-  add(seq: number, { appendedAt, expiresAt, keyed }: Particulars): void {
+  add(seq: number, { appendedAt, expiresAt, keyed, erased }: Particulars): void {
     if (seq <= this.newest) return;
     this.#seqs.push(seq);
     this.#appendedAt.push(appendedAt);
     if (expiresAt !== undefined) this.#expiresAt.set(seq, expiresAt);
+    if (erased) this.#erase(seq, erased);
     if (!keyed) return;
     const { hash, since } = keyed;
     this.#keys.set(seq, hash);
@@ -40,7 +43,22 @@ export class TopicIndex {
     else this.#places.set(hash, seq);
   }
 
-  /** Where the newest entry with a dedup key of this hash is. */
+  has(seq: number): boolean {
+    return this.#seqs[this.#firstAbove(seq - 1)] === seq;
+  }
+
+  /** Whether it is there to say that another is erased. */
+  isErasure(seq: number): boolean {
+    return this.#erasures.has(seq);
+  }
+
+  /** Those that repeat the entry at this place, and are void. */
+  repeatsOf(seq: number, hash: string): number[] {
+    const keyed = [...this.#keys].filter(([place, its]) => place > seq && its === hash && this.isVoid(place));
+    return keyed.map(([place]) => place);
+  }
+
+  /** Where the newest entry with a dedup key of this hash is, or was before it was erased. */
   placeOf(hash: string): number | undefined {
     return this.#places.get(hash);
   }
@@ -114,10 +132,25 @@ export class TopicIndex {
       const hash = this.#keys.get(seq);
       this.#expiresAt.delete(seq);
       this.#keys.delete(seq);
-      if (hash !== undefined && this.#places.get(hash) === seq) this.#places.delete(hash);
+      const erased = this.#erasures.get(seq);
+      this.#erasures.delete(seq);
+      if (hash !== undefined) this.#forgetKey(hash, seq);
+      if (erased?.hash !== undefined) this.#forgetKey(erased.hash, erased.seq);
     }
     this.#seqs.splice(begin, end - begin);
     this.#appendedAt.splice(begin, end - begin);
+  }
+
+  /** Whoever repeats what was erased is void as before. */
+  #erase(by: number, erased: Erased): void {
+    const { seq, hash } = erased;
+    this.#erasures.set(by, erased);
+    this.remove(seq);
+    if (hash !== undefined && (this.#places.get(hash) ?? 0) < seq) this.#places.set(hash, seq);
+  }
+
+  #forgetKey(hash: string, seq: number): void {
+    if (this.#places.get(hash) === seq) this.#places.delete(hash);
   }
 
   /** The position of the first place above `seq`, by bisection. */

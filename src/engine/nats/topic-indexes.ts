@@ -46,8 +46,7 @@ export class TopicIndexes {
   observe(topic: Topic, seq: number, before: number, particulars: Particulars): void {
     const index = this.#indexed.get(topic)?.index;
     if (!index || index.size === 0 || index.newest < before || index.newest >= seq) return;
-    index.add(seq, particulars);
-    this.#entries++;
+    this.#change(topic, () => index.add(seq, particulars));
   }
 
   /** Everything of this topic up to and with this place is gone. */

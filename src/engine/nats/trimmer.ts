@@ -1,6 +1,7 @@
 import type { JetStreamApiError } from '@nats-io/jetstream';
 import { EngineUnavailable, type Retention, type Topic } from '../engine.js';
 import type { Bucket } from './bucket.js';
+import { deleteEntry, type Erasures } from './erasures.js';
 import type { Floors } from './floors.js';
 import type { Link } from './link.js';
 import { asked } from './link.js';
@@ -9,6 +10,7 @@ import { purge } from './log.js';
 import type { Names } from './names.js';
 import { NODE } from './nodes.js';
 import type { Notes } from './notes.js';
+import type { Reads } from './reads.js';
 import { particularsOf } from './record.js';
 import type { StreamState } from './stream-state.js';
 import type { TopicIndexes } from './topic-indexes.js';
@@ -16,11 +18,13 @@ import type { TopicIndexes } from './topic-indexes.js';
 export interface TrimmerParts {
   readonly link: Link;
   readonly names: Names;
+  readonly reads: Reads;
   readonly state: StreamState;
   readonly indexes: TopicIndexes;
   readonly bucket: Bucket;
   readonly floors: Floors;
   readonly notes: Notes;
+  readonly erasures: Erasures;
   readonly leases: NatsLeases;
 }
 
@@ -41,7 +45,7 @@ const LINGER = 8_000;
 /** What JetStream answers when a message that is to be deleted is not there. */
 const NOT_DELETED = 10_057;
 
-/** Topics that are looked at for the age of their entries in a round. */
+/** Entries that are looked at for their age in a round. */
 const AGED = 1_000;
 
 /**
@@ -57,6 +61,9 @@ export class Trimmer {
   #counted: number | undefined;
   /** Topics that have more than they may have, and since when (performance.now): purging is dear, so they gather some. */
   #crowded = new Map<Topic, number>();
+  readonly #forever: ReadonlySet<Topic>;
+  /** Up to this place there is nothing but entries that are kept however old they are. */
+  #lasting = 0;
 
   constructor(
     private readonly parts: TrimmerParts,
@@ -64,6 +71,7 @@ export class Trimmer {
     private readonly now: () => number,
     private readonly onError: (error: Error) => void,
   ) {
+    this.#forever = new Set(retention.forever);
     this.#timer = this.#later(ROUND_EVERY);
   }
 
@@ -89,7 +97,8 @@ export class Trimmer {
   }
 
   async #work(): Promise<void> {
-    const { link, names, state, notes } = this.parts;
+    const { link, names, state, notes, erasures } = this.parts;
+    await erasures.resume();
     const last = await state.last();
     if (last !== this.#counted || this.#crowded.size > 0) {
       const { state: counts } = await asked(link.jsm.streams.info(names.log, { subjects_filter: names.subject('>') }));
@@ -110,6 +119,7 @@ export class Trimmer {
     for (const [subject, count] of counts) {
       if (count <= maxEntries || this.#closed) continue;
       const topic = this.parts.names.topicOf(subject);
+      if (this.#forever.has(topic)) continue;
       const since = before.get(topic) ?? now;
       if (count > maxEntries * CROWDED || now - since > LINGER) await this.#trim(topic);
       else this.#crowded.set(topic, since);
@@ -118,13 +128,13 @@ export class Trimmer {
 
   /** The oldest entry of all says whether there is anything too old. */
   async #trimAged(): Promise<void> {
-    const { link, names, state } = this.parts;
+    const { names, reads } = this.parts;
     for (let round = 0; round < AGED && !this.#closed; round++) {
-      const { first_seq: seq, messages } = (await state.info()).state;
-      if (messages === 0) return;
-      const oldest = await asked(link.jsm.streams.getMessage(names.log, { seq }));
+      const oldest = await reads.next(names.log, names.subject('>'), this.#lasting);
       if (!oldest || particularsOf(oldest.header).appendedAt > this.#tooOld()) return;
-      await this.#trim(names.topicOf(oldest.subject));
+      const topic = names.topicOf(oldest.subject);
+      if (this.#forever.has(topic)) this.#lasting = oldest.seq;
+      else await this.#trim(topic);
     }
   }
 
@@ -154,10 +164,11 @@ export class Trimmer {
       (seq) =>
         index.isExpired(seq, now) &&
         seq < index.newest &&
+        !index.isErasure(seq) &&
         (index.keyOf(seq) === undefined || index.appendedAt(seq) <= rememberedFrom),
     );
     for (const seq of expired.slice(0, SINGLY)) {
-      await asked(link.jsm.streams.deleteMessage(names.log, seq, false));
+      await deleteEntry(this.parts, seq, false);
       indexes.remove(topic, seq);
     }
   }

@@ -1,5 +1,5 @@
 import type { Test } from 'tap';
-import { EngineUnavailable } from '../../../src/engine/engine.js';
+import { EngineUnavailable, type Seq } from '../../../src/engine/engine.js';
 import { entryOf, type NewPlace, openIn, topicOf } from './place.js';
 
 const A = topicOf('client.1');
@@ -21,6 +21,7 @@ export async function closingContract(t: Test, newPlace: NewPlace): Promise<void
       bounds: () => log.bounds(A),
       last: () => log.last(),
       drop: () => log.drop(A),
+      erase: () => log.erase(A, 1 as Seq),
       allocate: () => directory.allocate('client'),
       allocated: () => directory.allocated('client'),
       get: () => directory.get('k'),

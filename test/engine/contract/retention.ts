@@ -75,6 +75,37 @@ export async function retentionContract(t: Test, newPlace: NewPlace): Promise<vo
     t.ok((await append(again, entryOf(A, '4'))).seq > (seqs[2] as number), 'no place is given twice');
   });
 
+  await t.test('a topic that is kept for ever is not trimmed, and keeps no other from being trimmed', async (t) => {
+    const place = await newPlace(t);
+    const forever = topicOf('audit');
+    const retention = { maxEntries: 10, maxAge: 700, forever: [forever] };
+    const engine = await openIn(t, place, retention);
+    const audit: Seq[] = [];
+    const seqs: Seq[] = [];
+    for (let n = 0; n < 3; n++) {
+      audit.push(...seqsOf(await engine.log.append(Array.from({ length: 100 }, () => entryOf(forever, 'kept')))));
+      seqs.push(...seqsOf(await engine.log.append(Array.from({ length: 30 }, () => entryOf(A, 'x')))));
+    }
+    const check = async ({ log }: typeof engine) => {
+      t.same(seqsOf(await log.read(forever, { limit: 10_000 })), audit);
+      t.equal(await log.count(forever, 0 as Seq), audit.length);
+      t.same(await log.bounds(forever), { floor: 0, oldest: audit[0], newest: audit.at(-1) });
+    };
+    await until('the other is gone', async () => (await all(engine, A)).length === 0);
+    t.equal((await engine.log.bounds(A)).floor, seqs.at(-1));
+    await check(engine);
+    await engine.close();
+    const again = await openIn(t, place, retention);
+    const later = await append(again, entryOf(A, 'later'));
+    await until('that is gone, too', async () => (await again.log.bounds(A)).floor === later.seq);
+    await check(again);
+    t.equal(await again.log.erase(forever, audit[150] as Seq), true, 'but it can be erased');
+    t.equal(await again.log.count(forever, 0 as Seq), audit.length - 1);
+    await again.close();
+    const no = await openIn(t, place, { maxEntries: 10, maxAge: 700 });
+    await until('it is trimmed where that is not said', async () => (await all(no, forever)).length === 0);
+  });
+
   await t.test('an entry that has expired is not there, and nobody misses it', async (t) => {
     const place = await newPlace(t);
     const engine = await openIn(t, place);

@@ -12,6 +12,8 @@ const MAX_ENTRIES = 12;
 /** What an engine should have in it. Of a topic it may have trimmed what is not above its floor. */
 interface Model {
   readonly topics: Map<Topic, Seq[]>;
+  /** How many were erased of a topic since it was dropped last. */
+  readonly erased: Map<Topic, number>;
   readonly dedups: Map<string, { seq: Seq; note: string }>;
   readonly records: Map<string, { value: number; revision: Revision }>;
   last: number;
@@ -111,10 +113,12 @@ class Bounds extends Always {
     const topic = TOPICS[this.topic] as Topic;
     const { floor, oldest, newest } = await engine.log.bounds(topic);
     const there = model.topics.get(topic) ?? [];
-    equal(newest, there.at(-1) ?? null, 'the newest');
     const above = there.filter((seq) => seq > floor);
-    if (above.length < Math.min(there.length, MAX_ENTRIES)) throw new Error(`only ${above.length} are above the floor`);
-    if (there.length > 0 && (oldest === null || oldest > (above[0] as Seq))) throw new Error(`oldest ${oldest}`);
+    // When those behind it were erased, nothing may be left but what was trimmed.
+    if (above.length > 0) equal(newest, above.at(-1), 'the newest');
+    const least = Math.min(there.length, MAX_ENTRIES - (model.erased.get(topic) ?? 0));
+    if (above.length < least) throw new Error(`only ${above.length} are above the floor`);
+    if (above.length > 0 && (oldest === null || oldest > (above[0] as Seq))) throw new Error(`oldest ${oldest}`);
   }
 
   toString(): string {
@@ -131,11 +135,47 @@ class Drop extends Always {
     const topic = TOPICS[this.topic] as Topic;
     await engine.log.drop(topic);
     model.topics.delete(topic);
+    model.erased.delete(topic);
     equal(JSON.stringify(await engine.log.bounds(topic)), '{"floor":0,"oldest":null,"newest":null}', 'bounds');
   }
 
   toString(): string {
     return `drop(${this.topic})`;
+  }
+}
+
+class Erase extends Always {
+  constructor(
+    private readonly topic: number,
+    private readonly part: number,
+  ) {
+    super();
+  }
+
+  async run(model: Model, { engine }: Real): Promise<void> {
+    const topic = TOPICS[this.topic] as Topic;
+    const there = model.topics.get(topic) ?? [];
+    const seq = there[Math.floor(there.length * this.part)] ?? ((model.last + 1) as Seq);
+    const { floor } = await engine.log.bounds(topic);
+    const erased = await engine.log.erase(topic, seq);
+    if (!erased && seq > (await engine.log.bounds(topic)).floor) equal(there.includes(seq), false, `${seq} is there`);
+    if (erased) {
+      equal(there.includes(seq), true, `${seq} was there`);
+      equal((await engine.log.read(topic, { after: (seq - 1) as Seq, limit: 1 }))[0]?.seq === seq, false, 'it is read');
+      model.topics.set(
+        topic,
+        there.filter((one) => one !== seq),
+      );
+      model.erased.set(topic, (model.erased.get(topic) ?? 0) + 1);
+    }
+    const last = await engine.log.last();
+    if (last < model.last) throw new Error(`the last place went from ${model.last} down to ${last}`);
+    model.last = last;
+    if ((await engine.log.bounds(topic)).floor < floor) throw new Error(`the floor went down from ${floor}`);
+  }
+
+  toString(): string {
+    return `erase(${this.topic}, ${this.part})`;
   }
 }
 
@@ -216,6 +256,7 @@ const commands = [
   read,
   topic.map((of) => new Bounds(of)),
   topic.map((of) => new Drop(of)),
+  fc.tuple(topic, part).map(([of, at]) => new Erase(of, at)),
   fc.tuple(key, fc.nat(), fc.boolean()).map(([of, value, isStale]) => new Put(of, value, isStale)),
   key.map((of) => new Remove(of)),
   fc.constant(new Reopen()),
@@ -230,7 +271,7 @@ export async function trimmingModelContract(t: Test, newPlace: NewPlace): Promis
         const told: Pick<Real, 'told' | 'expected'> = { told: [], expected: [] };
         const engine = await openFollowed(place, told);
         const real: Real = { ...told, place, engine };
-        const model: Model = { topics: new Map(), dedups: new Map(), records: new Map(), last: 0 };
+        const model: Model = { topics: new Map(), erased: new Map(), dedups: new Map(), records: new Map(), last: 0 };
         try {
           await fc.asyncModelRun(() => ({ model, real }), calls);
           await settle(real);
