@@ -26,8 +26,13 @@ export default defineConfig(
   // The house: arrows never run back (see README, "The house").
   restrict(
     'src/hub',
-    ['http', 'stream', 'cli', 'sdk', 'engine/lmdb', 'engine/nats', 'engine/file'],
+    ['http', 'identity', 'stream', 'cli', 'sdk', 'engine/lmdb', 'engine/nats', 'engine/file'],
     'the hub knows the engine interface alone',
+  ),
+  restrict(
+    'src/identity',
+    ['http', 'stream', 'cli', 'sdk', 'engine'],
+    'identity knows of the hub what it refuses with',
   ),
   restrict('src/engine', ['hub', 'http', 'stream', 'cli', 'sdk'], 'an engine knows its interface alone'),
   restrict(

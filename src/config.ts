@@ -3,10 +3,12 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { parseNatsAddress } from './engine/nats/address.js';
+import { ASYMMETRIC_ALGORITHMS, SECRET_ALGORITHMS_UNLESS_SET, SECRET_BYTES } from './identity/algorithms.js';
+import type { JwtSettings } from './identity/jwt.js';
 
 /**
- * `INTERCHAT_*` variables that belong to the commands which talk to a server (`list`, `rooms`, `send`, `listen`, `connect`), or
- * that `listen --exec` sets. `serve` lets them pass: one shell or one compose file may set both kinds.
+ * `INTERCHAT_*` variables that belong to the commands which talk to a server (`list`, `send`, `connect`, `account` …), or that
+ * `listen --exec` sets. `serve` lets them pass: one shell or one compose file may set both kinds.
  */
 export const CLIENT_VARIABLES: readonly string[] = [
   'INTERCHAT_URL',
@@ -25,6 +27,12 @@ export const CLIENT_VARIABLES: readonly string[] = [
   'INTERCHAT_STATE',
   'INTERCHAT_EXEC',
   'INTERCHAT_TRIES',
+  'INTERCHAT_MAY',
+  'INTERCHAT_ADMIN',
+  'INTERCHAT_EXPIRES',
+  'INTERCHAT_EVERYWHERE',
+  'INTERCHAT_FOR',
+  'INTERCHAT_REASON',
   'INTERCHAT_ID',
   'INTERCHAT_FROM',
   'INTERCHAT_FROM_NAME',
@@ -161,6 +169,68 @@ const settings = z.object({
     takes: 'exact origins with commas between them, scheme://host[:port] each, without path or wildcard',
     help: 'other origins whose pages may use the server, such as https://app.example',
   }),
+  /** Who may connect. */
+  access: z.enum(['open', 'members']).prefault('open').register(descriptions, {
+    value: 'WHO',
+    takes: 'open or members',
+    help: 'open: anyone may connect; members: only who has an account, a key or a token of the identity provider',
+  }),
+  /** Who may make an account. */
+  registration: z.enum(['closed', 'open']).prefault('closed').register(descriptions, {
+    value: 'WHO',
+    takes: 'closed or open',
+    help: 'whether anyone may make an account: open or closed',
+  }),
+  /** Where an identity provider publishes the keys that its tokens are checked with. */
+  jwtJwks: z.string().refine(isPlainHttpUrl).optional().register(descriptions, {
+    value: 'URL',
+    takes: 'an http or https URL, without user or password',
+    help: 'the JWKS of an identity provider, whose tokens (JWT) are then accepted',
+  }),
+  /** What an identity provider shares with this server instead. Never print or log it. */
+  jwtSecret: z.string().min(32).optional().register(descriptions, {
+    value: 'SECRET',
+    takes: 'at least 32 characters',
+    help: 'instead of a JWKS: the secret that tokens are checked with, better given as a variable',
+  }),
+  /** What the claim `iss` of a token has to be, to the letter. */
+  jwtIssuer: text(1, 255).optional().register(descriptions, {
+    value: 'ISSUER',
+    takes: 'a text of 1 to 255 characters',
+    help: 'the issuer (iss) whose tokens are accepted, to the letter',
+  }),
+  /** What the claim `aud` of a token has to be or to contain, to the letter. */
+  jwtAudience: text(1, 255).optional().register(descriptions, {
+    value: 'AUDIENCE',
+    takes: 'a text of 1 to 255 characters',
+    help: 'the audience (aud) that tokens have to be for, to the letter',
+  }),
+  /** How a token may be signed. Undefined or empty: what {@link jwtSettings} says. */
+  jwtAlgorithms: list(algorithm)
+    .optional()
+    .register(descriptions, {
+      value: 'LIST',
+      takes: `names with commas between them, of ${[...ASYMMETRIC_ALGORITHMS, ...SECRET_BYTES.keys()].join(', ')}`,
+      help: 'how tokens may be signed; unless set, RS*, PS*, ES* and EdDSA with a JWKS, HS256 with a secret',
+    }),
+  /** By how many seconds the clocks of the identity provider and of this server may differ; may have a fraction. */
+  jwtSkew: seconds(0, 300).prefault('30').register(descriptions, {
+    value: 'SECONDS',
+    takes: 'seconds from 0 to 300',
+    help: 'by how much the clock of the identity provider may differ',
+  }),
+  /** The claim that has the name of a client. */
+  jwtNameClaim: text(1, 255).prefault('name').register(descriptions, {
+    value: 'CLAIM',
+    takes: 'a text of 1 to 255 characters',
+    help: 'the claim of a token that has the name of a client',
+  }),
+  /** The claim that has what its bearer may do. */
+  jwtPermissionsClaim: text(1, 255).prefault('permissions').register(descriptions, {
+    value: 'CLAIM',
+    takes: 'a text of 1 to 255 characters',
+    help: 'the claim of a token that says what its bearer may do: a list, or a text with spaces',
+  }),
   /** The least severe lines the log shows. */
   logLevel: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
@@ -206,7 +276,59 @@ export function readConfig(args: string[], env: NodeJS.ProcessEnv): Config {
   if (positionals[0] !== undefined) {
     throw new ConfigError(`Unexpected argument ${quote(positionals[0])}: interchat serve takes flags alone.`);
   }
-  return check(settings, given);
+  const config = check(settings, given);
+  checkJwt(config, (key) => given.get(key)?.source ?? dashed(flagName(key)));
+  return config;
+}
+
+/** How tokens of an identity provider are checked; undefined where none is accepted. */
+export function jwtSettings(config: Config): JwtSettings | undefined {
+  const { jwtJwks: jwks, jwtSecret: secret, jwtIssuer: issuer, jwtAudience: audience, jwtSkew: skew } = config;
+  if ((jwks ?? secret) === undefined || issuer === undefined || audience === undefined) return undefined;
+  const unlessSet = jwks === undefined ? SECRET_ALGORITHMS_UNLESS_SET : ASYMMETRIC_ALGORITHMS;
+  return {
+    ...(jwks === undefined ? { secret } : { jwks }),
+    issuer,
+    audience,
+    algorithms: config.jwtAlgorithms?.length ? config.jwtAlgorithms : unlessSet,
+    skew,
+    nameClaim: config.jwtNameClaim,
+    permissionsClaim: config.jwtPermissionsClaim,
+  };
+}
+
+/**
+ * Refuses settings of which each is right, but which cannot work together.
+ * @param source what a setting came from, or how one would give it
+ */
+function checkJwt(config: Config, source: (key: Key) => string): void {
+  const { jwtJwks, jwtSecret, jwtAlgorithms: algorithms = [] } = config;
+  if (jwtJwks !== undefined && jwtSecret !== undefined) {
+    throw new ConfigError(`${source('jwtJwks')} and ${source('jwtSecret')} exclude each other: leave one of them out.`);
+  }
+  const key = jwtJwks === undefined ? 'jwtSecret' : 'jwtJwks';
+  if (config[key] === undefined) {
+    const given = (['jwtIssuer', 'jwtAudience'] as const).find((key) => config[key] !== undefined);
+    const vain = given ?? (algorithms.length > 0 ? 'jwtAlgorithms' : undefined);
+    if (vain === undefined) return;
+    throw new ConfigError(`${source(vain)} needs ${source('jwtJwks')} or ${source('jwtSecret')} beside it.`);
+  }
+  for (const needed of ['jwtIssuer', 'jwtAudience'] as const) {
+    if (config[needed] === undefined) throw new ConfigError(`${source(key)} needs ${source(needed)} beside it.`);
+  }
+  for (const name of algorithms) {
+    const bytes = SECRET_BYTES.get(name);
+    // A public key that counts as a secret would let anybody in who can read it (RFC 8725, section 2.1).
+    if ((bytes === undefined) === (key === 'jwtSecret')) {
+      const fit = key === 'jwtSecret' ? [...SECRET_BYTES.keys()] : ASYMMETRIC_ALGORITHMS;
+      throw new ConfigError(
+        `${source('jwtAlgorithms')}: ${name} is not accepted with ${source(key)}, it takes ${fit.join(', ')}.`,
+      );
+    }
+    if (bytes !== undefined && Buffer.byteLength(jwtSecret ?? '') < bytes) {
+      throw new ConfigError(`${source('jwtSecret')} is too short for ${name}, which takes at least ${bytes} bytes.`);
+    }
+  }
 }
 
 /**
@@ -233,8 +355,9 @@ function check<Settings extends z.ZodObject>(schema: Settings, given: ReadonlyMa
   const issue = parsed.error.issues[0];
   const key = settings.keyof().parse(issue?.path[0]);
   const source = given.get(key)?.source ?? key;
-  // A secret in a terminal or a log is no secret any more; the address of NATS may have a password.
-  const isSecret = key === 'secret' || (key === 'engine' && String(issue?.input).includes('@'));
+  // A secret in a terminal or a log is no secret any more; an address may have a password.
+  const hasPassword = (key === 'engine' || key === 'jwtJwks') && String(issue?.input).includes('@');
+  const isSecret = key === 'secret' || key === 'jwtSecret' || hasPassword;
   const value = isSecret ? 'the value given' : quote(String(issue?.input));
   throw new ConfigError(`${source}: ${value} is not accepted, it takes ${describe(key).takes}.`);
 }
@@ -348,6 +471,15 @@ function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text);
 }
 
+/** Printable, and without space at either end, which would be there by mistake. */
+function text(least: number, most: number) {
+  return z
+    .string()
+    .min(least)
+    .max(most)
+    .regex(/^(?!\s)[^\p{Cc}\p{Zl}\p{Zp}]*(?<!\s)$/u);
+}
+
 function wholeNumber(least: number, most: number) {
   return z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(least).max(most));
 }
@@ -372,6 +504,18 @@ function list(read: (item: string) => string | undefined) {
         return usual ?? '';
       });
   });
+}
+
+/** An algorithm by which a token may be signed, as RFC 7518 spells it; `none` is no such. */
+function algorithm(item: string): string | undefined {
+  return ASYMMETRIC_ALGORITHMS.includes(item) || SECRET_BYTES.has(item) ? item : undefined;
+}
+
+function isPlainHttpUrl(text: string): boolean {
+  if (!/^https?:\/\/[^\s]+$/i.test(text) || !URL.canParse(text)) return false;
+  const { username, password, hash } = new URL(text);
+  // fetch takes no address with a password.
+  return username === '' && password === '' && hash === '';
 }
 
 function proxy(item: string): string | undefined {

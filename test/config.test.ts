@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import t from 'tap';
-import { CLIENT_VARIABLES, ConfigError, configHelp, configTable, readConfig } from '../src/config.js';
+import { CLIENT_VARIABLES, ConfigError, configHelp, configTable, jwtSettings, readConfig } from '../src/config.js';
 
 /** The one line with which these settings are refused. */
 function refusal(args: string[], env: NodeJS.ProcessEnv = {}): string {
@@ -29,6 +29,11 @@ void t.test('without settings, the defaults of the contract', async (t) => {
     rateLimit: 100,
     trustProxy: [],
     corsOrigins: [],
+    access: 'open',
+    registration: 'closed',
+    jwtSkew: 30,
+    jwtNameClaim: 'name',
+    jwtPermissionsClaim: 'permissions',
     logLevel: 'info',
   });
 });
@@ -80,6 +85,12 @@ void t.test('every setting takes a value within its range', async (t) => {
     ['cors-origins', 'https://a.example,http://b.example:3000', ['https://a.example', 'http://b.example:3000']],
     ['cors-origins', 'HTTPS://A.example:443', ['https://a.example']],
     ['cors-origins', 'chrome-extension://abcdef', ['chrome-extension://abcdef']],
+    ['access', 'members', 'members'],
+    ['registration', 'open', 'open'],
+    ['jwt-skew', '0', 0],
+    ['jwt-skew', '300', 300],
+    ['jwt-name-claim', 'preferred_username', 'preferred_username'],
+    ['jwt-permissions-claim', 'https://a.example/may', 'https://a.example/may'],
   ];
   for (const [name, text, value] of taken) {
     const key = name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
@@ -125,12 +136,29 @@ void t.test('a wrong value is refused in one line that names the flag, the value
     ['cors-origins', 'https://me@a.example', /exact origins/],
     ['cors-origins', 'a.example', /scheme:\/\/host/],
     ['cors-origins', 'null', /scheme:\/\/host/],
+    ['access', 'closed', /open or members/],
+    ['registration', 'members', /closed or open/],
+    ['jwt-jwks', 'ftp://a.example/keys', /an http or https URL/],
+    ['jwt-jwks', 'a.example/keys', /an http or https URL/],
+    ['jwt-jwks', 'https://a.example/keys#one', /an http or https URL/],
+    ['jwt-jwks', 'https://', /an http or https URL/],
+    ['jwt-issuer', '', /a text of 1 to 255/],
+    ['jwt-issuer', ' https://a.example', /a text of 1 to 255/],
+    ['jwt-audience', 'a\nb', /a text of 1 to 255/],
+    ['jwt-algorithms', 'none', /RS256, .*HS512/],
+    ['jwt-algorithms', 'rs256', /RS256, .*HS512/],
+    ['jwt-algorithms', 'ES256K', /RS256, .*HS512/],
+    ['jwt-skew', '301', /seconds from 0 to 300/],
+    ['jwt-skew', '-1', /seconds from 0 to 300/],
+    ['jwt-name-claim', '', /a text of 1 to 255/],
+    ['jwt-permissions-claim', 'x'.repeat(256), /a text of 1 to 255/],
     ['log-level', 'loud', /trace, debug, info/],
   ];
   for (const [name, text, accepted] of refused) {
     const line = refusal([`--${name}=${text}`]);
     t.match(line, accepted, `--${name}=${text}`);
-    t.ok(line.startsWith(`--${name}: ${JSON.stringify(text)} `), line);
+    const shown = text.length > 80 ? `${text.slice(0, 79)}…` : text;
+    t.ok(line.startsWith(`--${name}: ${JSON.stringify(shown)} `), line);
   }
 });
 
@@ -172,6 +200,65 @@ void t.test('a secret that is too short is refused without being told', async (t
     t.match(line, /at least 32 characters/);
     t.notMatch(line, /hunter2/);
   }
+  for (const line of [refusal(['--jwt-secret', 'hunter2']), refusal([], { INTERCHAT_JWT_SECRET: 'hunter2' })]) {
+    t.match(line, /JWT_SECRET|jwt-secret/i);
+    t.match(line, /at least 32 characters/);
+    t.notMatch(line, /hunter2/);
+  }
+  t.notMatch(refusal(['--jwt-jwks', 'https://me:hunter2@a.example/keys']), /hunter2|accepted$/);
+});
+
+const JWKS = ['--jwt-jwks', 'https://id.example/keys'];
+const JWT_SECRET = ['--jwt-secret', 'x'.repeat(32)];
+const WHOSE = ['--jwt-issuer', 'https://id.example/', '--jwt-audience', 'chat'];
+
+void t.test('how tokens of an identity provider are checked', async (t) => {
+  t.equal(jwtSettings(readConfig([], {})), undefined, 'not at all unless set');
+  t.strictSame(jwtSettings(readConfig([...JWKS, ...WHOSE], {})), {
+    jwks: 'https://id.example/keys',
+    issuer: 'https://id.example/',
+    audience: 'chat',
+    algorithms: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
+    skew: 30,
+    nameClaim: 'name',
+    permissionsClaim: 'permissions',
+  });
+  const claims = ['--jwt-skew=5', '--jwt-name-claim=nickname', '--jwt-permissions-claim=scope'];
+  t.strictSame(jwtSettings(readConfig([...JWT_SECRET, ...WHOSE, ...claims], {})), {
+    secret: 'x'.repeat(32),
+    issuer: 'https://id.example/',
+    audience: 'chat',
+    algorithms: ['HS256'],
+    skew: 5,
+    nameClaim: 'nickname',
+    permissionsClaim: 'scope',
+  });
+  const algorithms = (...args: string[]) => jwtSettings(readConfig([...args, ...WHOSE], {}))?.algorithms;
+  t.strictSame(algorithms(...JWKS, '--jwt-algorithms=ES256,EdDSA'), ['ES256', 'EdDSA']);
+  t.strictSame(algorithms('--jwt-secret', 'x'.repeat(64), '--jwt-algorithms=HS512'), ['HS512']);
+  t.strictSame(algorithms(...JWT_SECRET, '--jwt-algorithms='), ['HS256'], 'an empty list is as good as none');
+});
+
+void t.test('settings of tokens that cannot work together are refused in one line', async (t) => {
+  const refused: [string[], RegExp][] = [
+    [[...JWKS, ...JWT_SECRET, ...WHOSE], /^--jwt-jwks and --jwt-secret exclude each other/],
+    [[...JWKS, '--jwt-audience=chat'], /^--jwt-jwks needs --jwt-issuer /],
+    [[...JWKS, '--jwt-issuer=https://id.example/'], /^--jwt-jwks needs --jwt-audience /],
+    [[...JWT_SECRET, '--jwt-audience=chat'], /^--jwt-secret needs --jwt-issuer /],
+    [['--jwt-issuer=https://id.example/'], /^--jwt-issuer needs --jwt-jwks or --jwt-secret /],
+    [['--jwt-audience=chat'], /^--jwt-audience needs --jwt-jwks or --jwt-secret /],
+    [['--jwt-algorithms=RS256'], /^--jwt-algorithms needs --jwt-jwks or --jwt-secret /],
+    [[...JWKS, ...WHOSE, '--jwt-algorithms=RS256,HS256'], /^--jwt-algorithms: HS256 .*--jwt-jwks, it takes RS256, /],
+    [[...JWT_SECRET, ...WHOSE, '--jwt-algorithms=RS256'], /^--jwt-algorithms: RS256 .*--jwt-secret, it takes HS256, /],
+    [[...JWT_SECRET, ...WHOSE, '--jwt-algorithms=HS512'], /^--jwt-secret is too short for HS512, .* 64 bytes/],
+  ];
+  for (const [args, says] of refused) {
+    const line = refusal(args);
+    t.match(line, says);
+    t.notMatch(line, /\n|xxxx/, 'no line break, no secret');
+  }
+  const variables = { INTERCHAT_JWT_JWKS: 'https://id.example/keys', INTERCHAT_JWT_AUDIENCE: 'chat' };
+  t.match(refusal([], variables), /^INTERCHAT_JWT_JWKS needs --jwt-issuer /, 'what was given is named as it was given');
 });
 
 void t.test('an unknown flag is refused with the nearest name', async (t) => {
@@ -202,8 +289,8 @@ void t.test('the help text and the table tell every setting with its default', a
   t.match(configHelp(), /--secret SECRET /);
   t.match(configTable(), /\| `--max-body BYTES` \| `INTERCHAT_MAX_BODY` \| `65536` \| /);
   const settings = configHelp().match(/^ {2}--/gm)?.length;
-  t.equal(settings, 16);
-  t.equal(configTable().split('\n').length, 16 + 2);
+  t.equal(settings, 26);
+  t.equal(configTable().split('\n').length, 26 + 2);
 });
 
 void t.test('the README has the table as it is', async (t) => {

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { type Config, ConfigError, configHelp, readConfig } from '../config.js';
 import { EngineUnusable } from '../engine/engine.js';
+import { isLoopback } from '../http/browser-safety.js';
 import { type Server, startServer } from './server.js';
 
 /**
@@ -31,10 +32,16 @@ export async function serve(args: string[]): Promise<number> {
   }
   // Before it says that it listens: whoever reads that may stop it at once.
   const stopped = signalled();
-  process.stdout.write(`Server started listening on port ${server.port}\n`);
+  process.stdout.write(`Server started listening on port ${server.port}\n${openDoor(config)}`);
   await stopped;
   await server.stop();
   return 0;
+}
+
+/** Says plainly who may come, where others than this machine can reach a server that is open; else nothing. */
+function openDoor({ access, host }: Config): string {
+  if (access !== 'open' || host === 'localhost' || isLoopback(host)) return '';
+  return `Anyone who can reach ${host} may connect. To let in only who has an account or a key: --access members (INTERCHAT_ACCESS=members).\n`;
 }
 
 function refuse(message: string, code: number): number {

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { pino, type Logger } from 'pino';
-import type { Config } from '../config.js';
+import { type Config, jwtSettings } from '../config.js';
 import type { Engine } from '../engine/engine.js';
 import { openLmdbEngine } from '../engine/lmdb/index.js';
 import { keptSecret } from '../engine/lmdb/secret.js';
@@ -9,7 +9,10 @@ import { buildApp } from '../http/app.js';
 import type { App } from '../http/context.js';
 import { Metrics } from '../http/metrics.js';
 import { UnderWay } from '../http/under-way.js';
+import type { IdentityProvider } from '../hub/access/authenticator.js';
+import type { Passwords } from '../hub/access/passwords.js';
 import { Hub } from '../hub/hub.js';
+import { AUDIT } from '../hub/topics.js';
 
 /** A server that listens. */
 export interface Server {
@@ -30,14 +33,29 @@ const DEDUP_WINDOW = 10 * 60 * 1000;
 
 /**
  * Puts the rooms of the house together by these settings, and listens.
+ * @param passwords how they are kept, in tests that are not about that
  * @throws EngineUnusable, or the error of listen, such as EADDRINUSE; then nothing is left open
  */
-export async function startServer(config: Config, logger: Logger = pino({ level: 'silent' })): Promise<Server> {
+export async function startServer(
+  config: Config,
+  logger: Logger = pino({ level: 'silent' }),
+  passwords?: Passwords,
+): Promise<Server> {
   const metrics = new Metrics();
   const onError = (error: unknown) => logger.error({ err: error }, 'something went wrong in the background');
   const { engine, secret } = await openEngine(config, logger, metrics, onError);
   try {
-    const hub = await Hub.open(engine, { secret, grace: config.grace * 1000, onError });
+    const { access, registration } = config;
+    const identities = await openIdentities(config);
+    const hub = await Hub.open(engine, {
+      secret,
+      grace: config.grace * 1000,
+      onError,
+      access,
+      registration,
+      identities,
+      passwords,
+    });
     const underWay = new UnderWay();
     const app = await buildApp({ hub, settings: config, metrics, underWay, logger });
     try {
@@ -63,7 +81,12 @@ async function openEngine(
   metrics: Metrics,
   onError: (error: unknown) => void,
 ): Promise<{ readonly engine: Engine; readonly secret: string | Buffer }> {
-  const retention = { maxEntries: config.keepMessages, maxAge: config.keepDays * DAY, dedupWindow: DEDUP_WINDOW };
+  const retention = {
+    maxEntries: config.keepMessages,
+    maxAge: config.keepDays * DAY,
+    dedupWindow: DEDUP_WINDOW,
+    forever: [AUDIT],
+  };
   const observe = { appended: (seconds: number) => metrics.appended(seconds) };
   if (config.engine === 'lmdb') {
     const engine = await openLmdbEngine({ folder: config.data, retention, onError, observe });
@@ -86,10 +109,20 @@ async function openEngine(
   return { engine, secret: engine.secret };
 }
 
+/** Most trust no identity provider, and need not wait for what checks its tokens. */
+async function openIdentities(config: Config): Promise<IdentityProvider | undefined> {
+  const settings = jwtSettings(config);
+  if (!settings) return undefined;
+  const { JwtVerifier } = await import('../identity/jwt.js');
+  return new JwtVerifier(settings);
+}
+
 /** What must be the same on all nodes, or what one of them promises another would not keep. */
 function sharedSettings(config: Config): SharedSettings {
-  const { grace, maxBody, slowLimit, keepMessages, keepDays, rateLimit } = config;
+  const { grace, maxBody, slowLimit, keepMessages, keepDays, rateLimit, access, registration } = config;
   return {
+    access,
+    registration,
     grace,
     'max-body': maxBody,
     'slow-limit': slowLimit,

@@ -8,6 +8,7 @@ import type { Hub } from '../hub/hub.js';
 import { ndjson, sse } from '../stream/format.js';
 import { Heartbeat } from '../stream/heartbeat.js';
 import { Waves } from '../stream/waves.js';
+import { registerMembersOnly } from './admission.js';
 import { registerBodies } from './bodies.js';
 import { isLoopback, registerBrowserSafety } from './browser-safety.js';
 import { answerClientError } from './client-error.js';
@@ -81,6 +82,9 @@ export async function buildApp({ hub, settings, metrics, underWay, logger }: App
   registerBodies(app);
   await app.register(accepts);
   await registerOpenApi(app);
+
+  app.decorateRequest('acting', undefined);
+  if (settings.access === 'members') registerMembersOnly(app, hub);
 
   const methods = collectMethods(app);
   addRoutes(app, context);

@@ -46,7 +46,8 @@ export function registerBrowserSafety(app: FastifyInstance, corsOrigins: readonl
 
 const PLAIN_LOOPBACK = /^(?:localhost|127\.0\.0\.1)(?::\d{1,5})?$/;
 
-function isOwn(origin: string, host: string | undefined): boolean {
+/** Whether a page of this origin is one of this server's own. */
+export function isOwn(origin: string, host: string | undefined): boolean {
   if (!URL.canParse(origin)) return false;
   const url = new URL(origin);
   return (url.protocol === 'http:' || url.protocol === 'https:') && url.host === host?.toLowerCase();

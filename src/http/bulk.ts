@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { PassThrough } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { ClientIndex } from '../hub/client-index.js';
+import type { Acting } from '../hub/acting.js';
 import { HubError } from '../hub/errors.js';
 import type { Outgoing, Sent } from '../hub/sending.js';
 import { NDJSON_TYPE, parseJson } from './bodies.js';
@@ -36,7 +36,7 @@ export class Bulk {
   constructor(
     private readonly context: Context,
     private readonly request: FastifyRequest,
-    private readonly from: ClientIndex | null,
+    private readonly acting: Acting,
     private readonly idempotencyKey: string | undefined,
   ) {}
 
@@ -118,7 +118,7 @@ export class Bulk {
   async #send(accepted: readonly Accepted[]): Promise<() => Promise<(Sent | Error)[]>> {
     const batch: Outgoing[] = [];
     for (const one of accepted) if ('outgoing' in one) batch.push(one.outgoing);
-    const { outcomes } = await this.context.hub.sending.sendAll(this.from, batch);
+    const { outcomes } = await this.acting.sendAll(batch);
     return async () => {
       const sent = await outcomes;
       let at = 0;

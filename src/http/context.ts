@@ -2,6 +2,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
+import type { Access } from '../hub/access/authenticator.js';
 import type { Hub } from '../hub/hub.js';
 import type { EventStreamOptions } from '../stream/event-stream.js';
 import type { Format } from '../stream/format.js';
@@ -15,11 +16,19 @@ export interface HttpSettings {
   readonly rateLimit: number;
   readonly trustProxy: readonly string[];
   readonly corsOrigins: readonly string[];
+  readonly access: Access;
+  readonly registration: 'open' | 'closed';
 }
+
+/** What of the hub routes can reach: to do anything they have to have somebody admitted. */
+export type HttpHub = Pick<
+  Hub,
+  'admit' | 'admitStream' | 'admitToSignIn' | 'credentials' | 'disconnected' | 'draining' | 'health'
+>;
 
 /** What routes work with. */
 export interface Context {
-  readonly hub: Hub;
+  readonly hub: HttpHub;
   readonly metrics: Metrics;
   /** What streams have in common, by the name of their format. */
   readonly streamOptions: Readonly<Record<Format['name'], EventStreamOptions>>;

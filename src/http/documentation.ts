@@ -3,8 +3,18 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { parse, stringify } from 'yaml';
+import type { Permission } from '../hub/access/permissions.js';
+import { PermissionMissing } from '../hub/errors.js';
+import { SESSION_COOKIE } from './admission.js';
 import type { App } from './context.js';
-import { PROBLEM_TYPE, problemExample } from './problem.js';
+import {
+  HttpProblem,
+  type Problem as ProblemBody,
+  PROBLEM_TYPE,
+  problemBody,
+  type ProblemCode,
+  problemExample,
+} from './problem.js';
 import { Problem } from './schemas.js';
 
 /** JSON that is put into the OpenAPI document as it is. */
@@ -28,7 +38,14 @@ const TAGS = [
   { name: 'SEND', description: 'Reach one of them, a room, or everyone.' },
   { name: 'Mailbox', description: 'Read what came without holding a stream, and say how far one has read.' },
   { name: 'Rooms', description: 'Enter and leave them, send to all who are in one, read its history.' },
+  {
+    name: 'Private rooms',
+    description: 'Rooms that are there to their members alone: make, invite, hand over, close.',
+  },
   { name: 'Self', description: 'Change your name, or leave.' },
+  { name: 'Accounts', description: 'Sign up, in and out: an identity that lasts, on any number of devices.' },
+  { name: 'Keys', description: 'Credentials for machines, for administrators.' },
+  { name: 'Order', description: 'Keep somebody out, delete a message, and see who did: for administrators.' },
   { name: 'Serving', description: 'Health, readiness and metrics, for those who run the server.' },
 ];
 
@@ -42,6 +59,12 @@ Try it on this page, with what is filled in:
 3. **LIST**, \`GET /clients\`: shows who there is, each with an \`index\`.
 4. **SEND**, \`POST /clients/{index}/messages\`: reaches one of them. Without a token it is from nobody.
 5. **Mailbox**, \`GET /clients/{index}/messages\`: reads what reached your client.
+
+Whoever has an account signs in with \`POST /sessions\`: this page gets a cookie, and what you send is from that account. Elsewhere, and here
+under **Authorize**, the session's token does the same, and so does a key: \`Authorization: Bearer TOKEN\`. Without either, an open server lets
+you do what is above, and only the groups Accounts, Keys and Order take somebody who signed in; where the server runs with
+\`--access members\`, everything but signing in and health does. A description that names a permission says what the credential has to
+carry; \`GET /sessions/current\` shows what yours does.
 
 The stream of events, \`GET /events\`, does not end, so this page cannot show it: \`curl -N localhost:8080/events\` does, and so does the
 chat at [the root of this server](../). Errors are problem details (RFC 9457) with a \`code\` for programs and a \`detail\` that says
@@ -96,7 +119,21 @@ export async function registerOpenApi(app: App): Promise<void> {
       tags: TAGS,
       components: {
         securitySchemes: {
-          token: { type: 'http', scheme: 'bearer', description: 'The token from the welcome, or from POST /clients.' },
+          token: {
+            type: 'http',
+            scheme: 'bearer',
+            description:
+              'The token of a client, from its welcome or from POST /clients; that of a session, from POST /sessions; a key, from POST /keys; ' +
+              'the token of the operator; or a JWT of the identity provider that the server trusts.',
+          },
+          session: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: SESSION_COOKIE,
+            description:
+              'What a browser gets by POST /sessions, and sends by itself: there is nothing to be filled in here. It counts for pages of ' +
+              'this server alone, and where no token comes with it.',
+          },
         },
       },
     },
@@ -107,6 +144,7 @@ export async function registerOpenApi(app: App): Promise<void> {
         const operation = within(within(within(object, 'paths'), path), method);
         if (operation) merge(operation, openapi);
       }
+      secure(object);
       illustrateProblems(object);
       fillIn(object);
       return object;
@@ -156,6 +194,139 @@ export async function packageVersion(): Promise<string> {
 
 export const OPENAPI_FILE = FILE;
 
+/** What takes no credential, wherever the server runs. */
+const WITHOUT_CREDENTIAL = new Set(['health', 'readiness', 'signIn']);
+
+/**
+ * The permission that an operation takes, and what else there is to say of it; that of what is not here is none. It is decided in
+ * hub/acting.ts, and a test asks for each of these without it.
+ */
+const TAKES: Readonly<Record<string, readonly [permission: string, more?: string]>> = {
+  connect: ['connect', '; to enter `rooms` also `read:ROOM` for each, and for `presence` also `list`'],
+  createClient: ['connect', '; to enter `rooms` also `read:ROOM` for each'],
+  listClients: ['list'],
+  getClient: ['list', '; to see oneself none'],
+  renameClient: ['connect'],
+  leave: ['connect', '; to remove another client `admin`'],
+  send: ['send:client/{index}'],
+  sendToAny: ['send:everyone', ', `send:room/ROOM` or `send:client/INDEX`, as `to` says'],
+  readEveryone: ['connect'],
+  readMessageToEveryone: ['connect'],
+  readMailbox: ['connect'],
+  readMessage: ['connect'],
+  getReadState: ['connect'],
+  markRead: ['connect'],
+  listRooms: ['list'],
+  getRoom: ['list'],
+  listMembers: ['list'],
+  enterRoom: ['connect', ' and `read:ROOM`'],
+  exitRoom: ['connect'],
+  sendToRoom: ['send:room/{room}'],
+  readRoom: ['read:{room}'],
+  readRoomMessage: ['read:{room}'],
+  makeRoom: ['connect', ' and `read:ROOM`'],
+  handOverRoom: ['connect'],
+  closeRoom: ['connect'],
+  listGuests: ['connect'],
+  invite: ['connect'],
+  withdrawInvitation: ['connect'],
+  listInvitations: ['connect'],
+  createAccount: ['admin', '; with `--registration open` only to say what the account may do'],
+  listAccounts: ['admin'],
+  permitAccount: ['admin'],
+  removeAccount: ['admin', '; for one’s own account none'],
+  setPassword: ['admin', '; for one’s own account none'],
+  createKey: ['admin'],
+  listKeys: ['admin'],
+  revokeKey: ['admin'],
+  ban: ['admin'],
+  listBans: ['admin'],
+  liftBan: ['admin'],
+  readAudit: ['admin'],
+  deleteMessage: ['admin'],
+  deleteRoomMessage: ['admin', '; for the owner of a private room none'],
+  deleteMessageToEveryone: ['admin'],
+  metrics: ['list'],
+};
+
+/** An operation of the document, as far as it is looked at here. */
+interface Operation {
+  readonly operationId: string;
+  readonly tags: readonly string[];
+  readonly parameters?: { name: string; required?: boolean; example?: unknown }[];
+  readonly responses: Record<string, Fragment>;
+  description?: string;
+  security?: readonly Fragment[];
+}
+
+interface Place {
+  readonly path: string;
+  readonly operation: Operation;
+}
+
+function operationsOf(document: Fragment): Place[] {
+  const paths = within(document, 'paths') as Record<string, Record<string, Operation>>;
+  return Object.entries(paths).flatMap(([path, operations]) =>
+    Object.values(operations).map((operation) => ({ path, operation })),
+  );
+}
+
+/**
+ * Says of each operation which permission it takes, that a credential can come with it, since it must where only members may come:
+ * by a header, or by a browser's cookie wherever a token would do; and what may be refused, whatever is asked for.
+ */
+function secure(document: Fragment): void {
+  for (const { operation } of operationsOf(document)) {
+    const { operationId, responses, security = [{}, { token: [] }] } = operation;
+    const takes = TAKES[operationId];
+    if (takes) {
+      const [permission, more = ''] = takes;
+      const text = permission.replace(/\{(\w+)\}/g, (_, name: string) => name.toUpperCase());
+      const sentence = `Takes the permission \`${text}\`${more}.`;
+      operation.description = operation.description ? `${operation.description.trimEnd()}\n\n${sentence}` : sentence;
+    }
+    const needs = !WITHOUT_CREDENTIAL.has(operationId);
+    operation.security = needs ? [...security, { session: [] }] : [];
+    const meanings: Record<string, string> = { ...ALWAYS, ...(needs ? WITH_CREDENTIAL : {}) };
+    for (const [status, meaning] of Object.entries(meanings)) {
+      responses[status] ??= problems({ [status]: meaning })[status] as Fragment;
+      const content = within(within(responses[status], 'content'), PROBLEM_TYPE) as { schema?: unknown } | undefined;
+      if (content) content.schema = { $ref: '#/components/schemas/Problem' };
+    }
+    if (!needs) continue;
+    if (security.some((one) => Object.keys(one).length === 0))
+      merge(responses[401] as Fragment, { description: NOT_GENUINE });
+    const { description } = responses[403] as { description: string };
+    merge(responses[403] as Fragment, { description: refusals(description, takes !== undefined) });
+  }
+}
+
+const NOT_GENUINE =
+  'The credential is not genuine, or over; or there is none, and this is only for members, or for whoever has signed in.';
+
+const NOT_ALLOWED = 'the Origin or Host is not allowed';
+
+/** Puts between what a route says of 403 and its last words what holds for all of them. */
+function refusals(description: string, takesPermission: boolean): string {
+  const own = description.replace(new RegExp(`(, or )?${NOT_ALLOWED}\\.$`, 'i'), '');
+  const lacks = takesPermission ? ['the credential lacks a permission'] : [];
+  const all = [...(own === '' ? [] : [own]), ...lacks, 'the account or the address is kept out'].join(', ');
+  return `${all.charAt(0).toUpperCase()}${all.slice(1)}, or ${NOT_ALLOWED}.`;
+}
+
+/** What may be refused whatever is asked for. */
+const ALWAYS = {
+  400: 'A parameter is not known.',
+  403: 'The Origin or Host is not allowed.',
+  429: 'Too many requests.',
+};
+
+const WITH_CREDENTIAL = {
+  401: 'There is no credential, or one that is not genuine.',
+  410: 'The client of the token has left.',
+  503: 'The credential cannot be checked now, or the server is stopping.',
+};
+
 /** The headers that come with some problems, whatever the route. */
 const PROBLEM_HEADERS: Readonly<Record<string, Fragment>> = {
   401: { 'WWW-Authenticate': { schema: { type: 'string' }, example: 'Bearer realm="interchat"' } },
@@ -165,32 +336,68 @@ const PROBLEM_HEADERS: Readonly<Record<string, Fragment>> = {
 
 /** Gives each problem of each operation an example of its own, and its headers. */
 function illustrateProblems(document: Fragment): void {
-  const paths = within(document, 'paths') as Record<string, Record<string, Fragment>>;
-  for (const [path, operations] of Object.entries(paths)) {
-    for (const operation of Object.values(operations)) {
-      for (const [status, answer] of Object.entries(within(operation, 'responses') as Record<string, Fragment>)) {
-        const content = within(within(answer, 'content'), PROBLEM_TYPE);
-        if (!content) continue;
-        const instance = path.replace(/\{(\w+)\}/g, (_, name: string) => String(IN_PATH[name]));
-        const example = problemExample(Number(status), String(answer.description), instance);
-        merge(answer, { headers: PROBLEM_HEADERS[status], content: { [PROBLEM_TYPE]: { example } } });
-      }
+  for (const place of operationsOf(document)) {
+    for (const [status, answer] of Object.entries(place.operation.responses)) {
+      const content = within(within(answer, 'content'), PROBLEM_TYPE);
+      if (!content) continue;
+      const example = exampleOf(place, Number(status), String(answer.description));
+      merge(answer, { headers: PROBLEM_HEADERS[status], content: { [PROBLEM_TYPE]: { example } } });
     }
   }
 }
 
-/** What stands in a path, by its name. */
-const IN_PATH: Readonly<Record<string, unknown>> = { index: 2, id: 17, room: 'lobby' };
+function exampleOf(place: Place, status: number, detail: string): ProblemBody {
+  const fill = (text: string) => text.replace(/\{(\w+)\}/g, (_, name: string) => String(inPath(place, name)));
+  const instance = fill(place.path);
+  const [takes] = TAKES[place.operation.operationId] ?? [];
+  if (status === 403 && takes !== undefined) {
+    const permission = fill(takes) as Permission;
+    return problemBody(
+      new HttpProblem('forbidden', new PermissionMissing(permission).message, { permission }),
+      instance,
+    );
+  }
+  const code = codeOf(status, place.operation);
+  return code ? problemBody(new HttpProblem(code, detail), instance) : problemExample(status, detail, instance);
+}
+
+/** What is not the first code of its status. */
+function codeOf(status: number, { operationId, tags: [tag = ''] }: Operation): ProblemCode | undefined {
+  const rooms = tag === 'Private rooms' || operationId === 'enterRoom';
+  if (status === 403 && operationId === 'signIn') return 'banned';
+  if (status === 404 && NAMED.has(tag)) return 'not-found';
+  if (status === 404 && operationId === 'readMessageToEveryone') return 'not-found';
+  if (status === 409 && rooms) return 'room-exists';
+  if (status === 422 && (rooms || tag === 'Connect')) return 'too-many-rooms';
+  return undefined;
+}
+
+/** Groups in which what is missing is neither a client nor a room. */
+const NAMED = new Set(['Accounts', 'Keys', 'Order']);
+
+/** What stands in a path, by its name. Swagger fills it in, so what one operation makes is there for the next. */
+function inPath({ path, operation }: Place, name: string): unknown {
+  if (name === 'room') return operation.tags.includes('Private rooms') ? 'team' : 'lobby';
+  if (name === 'name') return path.startsWith('/keys') ? 'sensor' : 'alice';
+  return name === 'id' && path in IDS ? IDS[path] : IN_PATH[name];
+}
+
+/** Ids that are not those of messages. */
+const IDS: Readonly<Record<string, string>> = {
+  '/sessions/{id}': '0123456789abcdef01',
+  '/bans/{id}': '0123456789abcdef01',
+};
+
+const IN_PATH: Readonly<Record<string, unknown>> = { index: 2, id: 17 };
 
 /**
  * Swagger fills examples in, and sends them. What a path needs has one; what may be left out has none, for a filter that nobody
  * meant finds nothing.
  */
 function fillIn(document: Fragment): void {
-  const paths = within(document, 'paths') as Record<string, Record<string, Fragment>>;
-  for (const { parameters = [] } of Object.values(paths).flatMap((operations) => Object.values(operations))) {
-    for (const parameter of parameters as { name: string; required?: boolean; example?: unknown }[]) {
-      if (parameter.required) parameter.example = IN_PATH[parameter.name];
+  for (const place of operationsOf(document)) {
+    for (const parameter of place.operation.parameters ?? []) {
+      if (parameter.required) parameter.example = inPath(place, parameter.name);
       else delete parameter.example;
     }
   }

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { EngineUnavailable } from '../engine/engine.js';
-import { HubError, InvalidRequest } from '../hub/errors.js';
+import { HubError, InvalidRequest, PermissionMissing } from '../hub/errors.js';
 
 /** What is wrong with one part of what was sent. */
 export interface InputError {
@@ -19,6 +19,8 @@ export interface Problem {
   readonly instance: string;
   readonly code: ProblemCode;
   readonly errors?: readonly InputError[];
+  /** The permission that is missing. */
+  readonly permission?: string;
 }
 
 /** Everything that can be wrong with a request before the hub has seen it. */
@@ -30,6 +32,7 @@ export class HttpProblem extends Error {
     detail: string,
     readonly extra: {
       readonly errors?: readonly InputError[];
+      readonly permission?: string;
       readonly headers?: Readonly<Record<string, string>>;
     } = {},
   ) {
@@ -48,12 +51,15 @@ const STATUS_OF = {
   'invalid-request': 400,
   unauthorized: 401,
   forbidden: 403,
+  banned: 403,
   'no-such-client': 404,
   'no-such-room': 404,
   'not-found': 404,
   'method-not-allowed': 405,
   'not-acceptable': 406,
   'request-timeout': 408,
+  'name-taken': 409,
+  'room-exists': 409,
   'client-gone': 410,
   'too-large': 413,
   'unsupported-media-type': 415,
@@ -76,6 +82,9 @@ const TITLES: Readonly<Partial<Record<ProblemCode, string>>> = {
   'too-many-rooms': 'Too many rooms',
   'idempotency-key-reused': 'The Idempotency-Key was used before',
   'client-gone': 'The client has left',
+  'name-taken': 'The name is taken',
+  'room-exists': 'There is such a room already',
+  banned: 'Kept out for a time',
   'too-large': 'Too large',
   unavailable: 'Unavailable for the moment',
   'internal-error': 'Something went wrong in the server',
@@ -86,7 +95,9 @@ export function toHttpProblem(error: unknown, maxBody: number): HttpProblem {
   if (error instanceof HttpProblem) return error;
   if (error instanceof HubError) {
     const errors = error instanceof InvalidRequest ? [{ path: error.path, message: error.reason }] : undefined;
-    return new HttpProblem(error.code, error.message, { errors });
+    const permission = error instanceof PermissionMissing ? error.permission : undefined;
+    const headers = 'retryAfter' in error ? { 'retry-after': String(error.retryAfter) } : undefined;
+    return new HttpProblem(error.code, error.message, { errors, permission, headers });
   }
   if (error instanceof EngineUnavailable) {
     return new HttpProblem(
@@ -153,6 +164,7 @@ export function problemBody({ status, code, message, extra }: HttpProblem, insta
     instance,
     code,
     errors: extra.errors,
+    permission: extra.permission,
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isPermission, MOST_PERMISSIONS, PERMISSION_RULE } from '../hub/access/permissions.js';
 import { TextBody } from './bodies.js';
 import { PROBLEM_CODES } from './problem.js';
 
@@ -120,9 +121,14 @@ export const Renamed = z
   .strictObject({ name: clientName })
   .meta({ id: 'Renamed', description: 'The new name of a client.' });
 
-export const Admission = z.object({ client: Client, token: tokenText, cursor: cursorText }).meta({
+const ownToken = tokenText.nullable().meta({
+  description:
+    'The secret by which a client proves that it is that client: `Authorization: Bearer TOKEN`. Null for the client of an account, a key or an identity, whose own credential does that.',
+});
+
+export const Admission = z.object({ client: Client, token: ownToken, cursor: cursorText }).meta({
   id: 'Admission',
-  description: 'A new client and the secrets that are its own. Nobody is ever told them again.',
+  description: 'A client and the secrets that are its own. Nobody is ever told them again.',
 });
 
 /** The longest a message may live, in seconds: a hundred years. */
@@ -283,6 +289,11 @@ export const Room = z
       .int()
       .min(0)
       .meta({ description: 'How many of them have a stream open.', examples: [2] }),
+    private: z
+      .literal(true)
+      .optional()
+      .meta({ description: 'It is there to its members alone, and to those who are invited.' }),
+    owner: clientIndex.optional().meta({ description: 'Whose private room it is.' }),
   })
   .meta({ id: 'Room', description: 'A named group of clients: there as long as it has members.' });
 
@@ -346,6 +357,7 @@ export const Problem = z
       .array(z.object({ path: z.string(), message: z.string() }))
       .optional()
       .meta({ description: 'For bad input: what is wrong with which field or parameter.' }),
+    permission: z.string().optional().meta({ description: 'The permission that is missing, for 403.' }),
   })
   .meta({ id: 'Problem', description: 'An error (RFC 9457).' });
 
@@ -354,7 +366,7 @@ export const Problem = z
 export const WelcomeEvent = z
   .object({
     client: Client,
-    token: tokenText,
+    token: ownToken,
     cursor: cursorText,
     resumed: z.boolean().meta({ description: 'Whether this is a client that was there before.' }),
     heartbeat: z.number().meta({ description: 'Seconds between two signs of life.', examples: [15] }),
@@ -389,8 +401,20 @@ export const PresenceEvent = z
   });
 
 export const ByeEvent = z
-  .object({ reason: z.enum(['shutdown', 'left', 'slow-consumer', 'expired']) })
+  .object({ reason: z.enum(['shutdown', 'left', 'slow-consumer', 'expired', 'removed', 'signed-out']) })
   .meta({ id: 'ByeEvent', description: 'Data of the event `bye`, the last one. It has no id.' });
+
+export const DeletedEvent = z.object({ id: messageId, to: addressee }).meta({
+  id: 'DeletedEvent',
+  description: 'Data of the event `deleted`: this message is no longer there. Its id is the cursor behind it.',
+});
+
+export const InvitedEvent = z
+  .object({ room: roomName, by: z.object({ index: clientIndex, name: clientName.nullable() }) })
+  .meta({
+    id: 'InvitedEvent',
+    description: 'Data of the event `invited`: one may enter a private room. It has no id.',
+  });
 
 const line = <const Name extends string, Data extends z.ZodType>(event: Name, id: z.ZodType, value: Data) =>
   z.object({ event: z.literal(event), id, data: value });
@@ -402,12 +426,223 @@ export const StreamLine = z
     line('gap', z.null(), GapEvent),
     line('presence', z.null(), PresenceEvent),
     line('read', z.null(), ReadState),
+    line('deleted', cursorText, DeletedEvent),
+    line('invited', z.null(), InvitedEvent),
     line('bye', z.null(), ByeEvent),
     line('heartbeat', z.null(), z.null()),
   ])
   .meta({ id: 'StreamLine', description: 'One line of a stream as application/x-ndjson.' });
 
+/* Accounts, sessions, keys, and keeping order. */
+
+const permission = z
+  .string({ error: PERMISSION_RULE })
+  .refine(isPermission, { error: PERMISSION_RULE })
+  .meta({
+    description:
+      '`connect`, `list`, `admin`, `send:TARGET` or `read:ROOM`; TARGET is `client/INDEX`, `room/NAME`, `everyone` or `*`, and `*` in a NAME or ROOM stands for any characters.',
+    examples: ['send:room/alerts'],
+  });
+
+const permissions = z
+  .array(permission, { error: 'must be a list of permissions' })
+  .max(MOST_PERMISSIONS, { error: `must be at most ${MOST_PERMISSIONS} permissions` });
+
+const heldPermissions = z
+  .array(z.string())
+  .meta({ description: 'What it may do.', examples: [['connect', 'list', 'send:*', 'read:*']] });
+
+const password = z
+  .string({ error: 'must be a text' })
+  .min(1, { error: 'must not be empty' })
+  .max(4096, { error: 'is too long' })
+  .meta({ description: '8 to 1024 characters.', format: 'password', examples: ['correct horse battery staple'] });
+
+export const NewAccount = z
+  .strictObject({
+    name: clientName,
+    password,
+    may: permissions.optional().meta({ description: 'What it may do; only administrators can say so.' }),
+  })
+  .meta({ id: 'NewAccount', description: 'An account to be made.' });
+
+export const PermittedAccount = z
+  .strictObject({ may: permissions })
+  .meta({ id: 'PermittedAccount', description: 'What an account may do from now on.' });
+
+export const Account = z
+  .object({ name: clientName, may: heldPermissions, createdAt: time })
+  .meta({ id: 'Account', description: 'Somebody who signs in with a name and a password.' });
+
+export const AccountList = z
+  .object({ accounts: z.array(Account) })
+  .meta({ id: 'AccountList', description: 'All accounts, by name.' });
+
+export const NewPassword = z
+  .strictObject({
+    password,
+    current: password.optional().meta({ description: 'The one of today; administrators need not know it.' }),
+  })
+  .meta({ id: 'NewPassword', description: 'Another password. All other sessions of the account end.' });
+
+export const SignIn = z
+  .strictObject({ name: clientName, password })
+  .meta({ id: 'SignIn', description: 'A name and a password.' });
+
+export const WhoAmI = z
+  .object({
+    kind: z
+      .enum(['none', 'client', 'account', 'key', 'jwt', 'operator'])
+      .meta({ description: 'By what one has shown who one is.' }),
+    name: z.string().nullable().meta({ description: 'The name of the account, the key or the identity.' }),
+    client: Client.nullable().meta({ description: 'The client that one is.' }),
+    may: heldPermissions,
+    expiresAt: time.nullable().meta({ description: 'When the credential ends by itself.' }),
+    access: z.enum(['open', 'members']).meta({ description: 'Whether anyone may come, or only who has a credential.' }),
+    registration: z.enum(['open', 'closed']).meta({ description: 'Whether anyone may make an account.' }),
+  })
+  .meta({ id: 'WhoAmI', description: 'Who one is, and what one may do.' });
+
+export const SignedIn = WhoAmI.extend({
+  token: z
+    .string()
+    .meta({ description: 'The secret of the session. Nobody is told it again.', examples: ['ics_ID_SECRET'] }),
+}).meta({ id: 'SignedIn', description: 'A session that has begun.' });
+
+export const Session = z
+  .object({
+    id: z.string().meta({ examples: ['0123456789abcdef01'] }),
+    current: z.boolean().meta({ description: 'Whether it is the one that asks.' }),
+    device: z.string().nullable().meta({ description: 'What the device called itself (User-Agent).' }),
+    createdAt: time,
+    usedAt: time.meta({ description: 'When it was last used, to the hour.' }),
+  })
+  .meta({ id: 'Session', description: 'One device that is signed in.' });
+
+export const SessionList = z
+  .object({ sessions: z.array(Session) })
+  .meta({ id: 'SessionList', description: 'All sessions of an account, the one used last first.' });
+
+export const NewKey = z
+  .strictObject({
+    name: clientName,
+    may: permissions.min(1, { error: 'must be one permission at least' }),
+    expiresAt: time
+      .optional()
+      .meta({ description: 'From then on it is not taken any more; without it, it holds until it is revoked.' }),
+  })
+  .meta({ id: 'NewKey', description: 'A key for a machine, to be made.' });
+
+export const Key = z
+  .object({
+    id: z.string().meta({ examples: ['0123456789abcdef01'] }),
+    name: clientName,
+    may: heldPermissions,
+    createdAt: time,
+    expiresAt: time.nullable(),
+    usedAt: time.nullable().meta({ description: 'When it was last used, to the minute; null if never.' }),
+  })
+  .meta({ id: 'Key', description: 'A key for a machine, without its secret.' });
+
+export const MadeKey = Key.extend({
+  key: z.string().meta({ description: 'The key itself. Nobody is told it again.', examples: ['ick_ID_SECRET'] }),
+}).meta({ id: 'MadeKey', description: 'A key that was just made.' });
+
+export const KeyList = z.object({ keys: z.array(Key) }).meta({ id: 'KeyList', description: 'All keys, by name.' });
+
+/** The longest a ban may last, in seconds: ten years. */
+const BAN_MOST = 315_576_000;
+
+const banned = {
+  seconds: z
+    .number({ error: 'must be a number of seconds' })
+    .positive({ error: 'must be more than 0 seconds' })
+    .max(BAN_MOST, { error: `must be at most ${BAN_MOST} seconds` })
+    .meta({ description: 'For how long.', examples: [3600] }),
+  reason: z.string({ error: 'must be a text' }).max(200, { error: 'must be at most 200 characters' }).optional(),
+};
+
+export const NewBan = z
+  .union(
+    [
+      z.strictObject({ account: clientName, ...banned }),
+      z.strictObject({ address: z.string().max(64), ...banned }),
+      z.strictObject({ client: clientIndex, ...banned }),
+    ],
+    { error: 'must be {"account": NAME}, {"address": ADDRESS or RANGE} or {"client": INDEX}, with "seconds"' },
+  )
+  .meta({
+    id: 'NewBan',
+    description:
+      'Whom to keep out: an account, an address or a range of them, or the account, key or identity of a client.',
+    examples: [{ address: '192.0.2.0/24', seconds: 3600, reason: 'flooding' }],
+  });
+
+export const Ban = z
+  .object({
+    id: z.string().meta({ examples: ['0123456789abcdef01'] }),
+    whom: z.string().meta({ examples: ['address 192.0.2.0/24'] }),
+    until: time,
+    reason: z.string().nullable(),
+    by: z.string().meta({ examples: ['account alice'] }),
+    createdAt: time,
+  })
+  .meta({ id: 'Ban', description: 'Somebody who is kept out for a time.' });
+
+export const BanList = z
+  .object({ bans: z.array(Ban) })
+  .meta({ id: 'BanList', description: 'Who is kept out now, the newest first.' });
+
+export const AuditPage = z
+  .object({
+    entries: z.array(
+      z.object({
+        id: messageId.meta({ description: 'Its place in the log.' }),
+        at: time,
+        by: z.string().meta({ examples: ['account alice'] }),
+        action: z.string().meta({ examples: ['ban.add'] }),
+        target: z.string().meta({ examples: ['address 192.0.2.0/24 until 2026-01-31T13:00:00.000Z'] }),
+      }),
+    ),
+    next: z.string().nullable().meta({ description: 'The path of the next page; null on the last one.' }),
+  })
+  .meta({ id: 'AuditPage', description: 'Who did what to keep order, the oldest first.' });
+
+export const NewRoom = z
+  .strictObject({ private: z.literal(true, { error: 'must be true: a public room is made by entering it' }) })
+  .meta({ id: 'NewRoom', description: 'A room to be made.' });
+
+export const HandOver = z
+  .strictObject({ owner: clientIndex })
+  .meta({ id: 'HandOver', description: 'Whose room it is to be: a member of it.', examples: [{ owner: 2 }] });
+
+export const GuestList = z
+  .object({ clients: z.array(Client) })
+  .meta({ id: 'GuestList', description: 'Who is invited and has not entered yet.' });
+
+export const InvitationList = z
+  .object({ invitations: z.array(z.object({ room: roomName, owner: clientIndex })) })
+  .meta({ id: 'InvitationList', description: 'Private rooms that one may enter.' });
+
 /* Parameters. */
+
+export const NameParams = z.object({ name: clientName.meta({ description: 'The name, as the list shows it.' }) });
+
+const ID_RULE = 'must be an id, as the list shows it';
+
+export const SessionParams = z.object({
+  id: z
+    .string()
+    .regex(/^[0-9a-f]{18}$/, { error: ID_RULE })
+    .meta({ description: 'The id of a session.' }),
+});
+
+export const BanParams = z.object({
+  id: z
+    .string()
+    .regex(/^[0-9a-f]{18}$/, { error: ID_RULE })
+    .meta({ description: 'The id of a ban.' }),
+});
 
 export const IndexParams = z.object({
   index: whole(1, INDEX_MOST, 'must be the index of a client: a positive whole number').meta({
@@ -520,6 +755,11 @@ export const SendHeaders = z.looseObject({
       'Best a UUID, such as 8e03978e-40d5-43e8-bc93-6894a57f9324. Without a token all senders are one. It has no effect with ttl 0.',
     // No example: Swagger would fill it in, and every SEND after the first would be taken for its repeat.
   }),
+});
+
+export const AuditQuery = z.strictObject({
+  limit: pageLimit,
+  after: whole(1, INDEX_MOST, 'must be the id of an entry').optional().meta({ description: 'Only entries behind it.' }),
 });
 
 export const NoQuery = z.strictObject({});

@@ -9,12 +9,13 @@ import {
   type Seq,
 } from '../engine/engine.js';
 import { asClientIndex, type ClientIndex } from './client-index.js';
-import { ClientGone, NoSuchClient, TooManyRooms, TooManyStreams } from './errors.js';
+import { ClientGone, NoSuchClient, NoSuchRoom, RoomExists, TooManyRooms, TooManyStreams } from './errors.js';
 import { Grace } from './grace.js';
 import { entered, exited, hasLeft, type Memberships, membershipsSince, type Scope, scopeOf } from './memberships.js';
+import { isPrivate, nameOf, privateRoomId, type RoomId } from './room-id.js';
 import { Rooms } from './rooms.js';
 
-/** A client as others may see it. Times are milliseconds since 1970. */
+/** A client as somebody may see it. Times are milliseconds since 1970. */
 export interface ClientInfo {
   readonly index: ClientIndex;
   readonly name: string | null;
@@ -26,8 +27,12 @@ export interface ClientInfo {
   readonly connectedAt: number;
   /** When it was last known to be there; for one that is online, now. */
   readonly lastSeenAt: number;
+  /** By name: the public ones, and private ones in which whoever sees it is, too. */
   readonly rooms: readonly string[];
 }
+
+/** Through whose eyes: a client sees the private rooms it is in; null sees none. */
+export type Viewer = ClientIndex | null;
 
 export type Status = 'online' | 'away';
 
@@ -52,16 +57,23 @@ export interface ClientsOptions {
   /** For how many milliseconds a client may be away before it has left. */
   readonly grace: number;
   readonly maxStreams: number;
-  /** Told of each client that is no longer there, once its record is gone; `here` in the process that removed it. */
-  readonly onLeft: (index: ClientIndex, here: boolean) => void;
+  /** Told of each client that is no longer there, once its record is gone, and why; `here` in the process that removed it. */
+  readonly onLeft: (index: ClientIndex, because: LeftBecause, here: boolean) => void;
   /** Told of each client of which something has changed that others may see, or that is new; of one that left, too. */
   readonly onChanged: (index: ClientIndex) => void;
   /** Told of each client that is in other rooms than before. */
   readonly onMoved: (index: ClientIndex) => void;
+  /** Told of each that has entered or exited a private room, as its members may see it. */
+  readonly onPrivateMove: (change: 'entered' | 'exited', room: RoomId, client: ClientInfo) => void;
+  /** Told of each that may enter a private room from now on. */
+  readonly onInvited: (index: ClientIndex, room: RoomId, by: ClientIndex) => void;
   /** Told of what went wrong where nobody waits for an answer. */
   readonly onError: (error: unknown) => void;
   readonly now: () => number;
 }
+
+/** It said so itself or was away for too long; or somebody has removed it. */
+export type LeftBecause = 'left' | 'removed';
 
 /** What one process holds of a client: the lease `client/INDEX`. */
 interface Held {
@@ -74,6 +86,8 @@ interface Held {
 interface Known {
   readonly index: ClientIndex;
   name: string | null;
+  /** Whose lasting client it is: it stays, however long it is away. */
+  subject: string | undefined;
   connectedAt: number;
   lastSeenAt: number;
   memberships: Memberships;
@@ -87,11 +101,23 @@ interface Known {
   waiting: number;
   /** The other processes in which one does. */
   readonly waitingAt: Set<string>;
-  leaving: boolean;
+  /** Set once it is on its way out by this process. */
+  leaving: LeftBecause | undefined;
+  /** Somebody removes it, says its record. */
+  removed: boolean;
 }
 
 const SERIES = 'client';
 const PREFIX = 'client/';
+
+/** Numbers of private rooms. */
+const ROOM_SERIES = 'room';
+
+/** Shared, as most clients are in no room. */
+const NO_ROOMS: readonly string[] = [];
+
+/** The records that say which lasting client is whose: of two that are made for one at once, only one can be named here. */
+const SUBJECT_PREFIX = 'subject/';
 
 /** The lease that a process has while a request of a client waits for a message. */
 const WAITS = 'wait/';
@@ -114,6 +140,7 @@ export class Clients {
   readonly rooms: Rooms;
   #online = 0;
   readonly #known = new Map<ClientIndex, Known>();
+  readonly #bySubject = new Map<string, ClientIndex>();
   /** What is held of clients whose records have not come yet, by other processes: leases and records come on different ways. */
   readonly #early = new Map<ClientIndex, Map<string, Json>>();
   /** All indexes in ascending order, with some among them that are no longer known: see #indexes. */
@@ -127,7 +154,7 @@ export class Clients {
     private readonly engine: Engine,
     private readonly options: ClientsOptions,
   ) {
-    this.rooms = new Rooms(engine.directory, options.onError);
+    this.rooms = new Rooms(engine.directory, options.onError, options.onInvited);
     this.#grace = new Grace(options.grace, (index) => void this.#expire(index), options.now);
   }
 
@@ -163,22 +190,38 @@ export class Clients {
 
   /** The same, as far as this process knows. */
   staysHere(index: ClientIndex): boolean {
-    return this.#known.get(index)?.leaving === false;
+    const known = this.#known.get(index);
+    return known !== undefined && known.leaving === undefined;
+  }
+
+  /** Whose lasting client it is; undefined where it is one that leaves when it has been away for long. */
+  subjectOf(index: ClientIndex): string | undefined {
+    return this.#known.get(index)?.subject;
+  }
+
+  /** The lasting client of this subject, as far as this process knows. */
+  ofSubjectHere(subject: string): ClientIndex | undefined {
+    return this.#bySubject.get(subject);
+  }
+
+  /** Those who have lasting clients. */
+  subjects(): string[] {
+    return [...this.#bySubject.keys()];
   }
 
   isOnline(index: ClientIndex): boolean {
     return (this.#known.get(index)?.held.length ?? 0) > 0;
   }
 
-  /** What it is at this moment; undefined when it is not there. */
+  /** What it is at this moment, as anybody may see it; undefined when it is not there. */
   peek(index: ClientIndex): ClientInfo | undefined {
     const known = this.#known.get(index);
-    return known && this.#info(known);
+    return known && this.#info(known, null);
   }
 
-  /** All there are, by index. */
+  /** All there are, as anybody may see them. */
   *all(): Iterable<ClientInfo> {
-    for (const known of this.#known.values()) yield this.#info(known);
+    for (const known of this.#known.values()) yield this.#info(known, null);
   }
 
   /** What of the log it may read; nothing once it has left. */
@@ -192,12 +235,29 @@ export class Clients {
     return this.#known.get(index)?.memberships.since ?? (0 as Seq);
   }
 
-  isMember(index: ClientIndex, room: string): boolean {
+  isMember(index: ClientIndex, room: RoomId): boolean {
     return this.#known.get(index)?.memberships.rooms.has(room) ?? false;
   }
 
-  /** Whether it has been in this room, and left it. */
-  hasLeftRoom(index: ClientIndex, room: string): boolean {
+  /** Private rooms it is in. */
+  privateRoomsOf(index: Viewer): readonly RoomId[] {
+    const rooms = index === null ? undefined : this.#known.get(index)?.memberships.rooms;
+    return rooms && rooms.size > 0 ? [...rooms.keys()].filter(isPrivate) : NO_ROOMS;
+  }
+
+  /** Which room somebody means by a name: the private one that he is in, else the public one, whether it is there or not. */
+  roomNamed(name: string, viewer: Viewer): RoomId {
+    const own = this.privateRoomsOf(viewer);
+    return own.length === 0 ? name : (own.find((id) => nameOf(id) === name) ?? name);
+  }
+
+  /** From where on a member may read its room. */
+  enteredAt(index: ClientIndex, room: RoomId): Seq | undefined {
+    return this.#known.get(index)?.memberships.rooms.get(room);
+  }
+
+  /** Whether it has been in this room, or in a private one that was called as this public one is, and left it. */
+  hasLeftRoom(index: ClientIndex, room: RoomId): boolean {
     const known = this.#known.get(index);
     return known !== undefined && hasLeft(known.memberships, room);
   }
@@ -207,8 +267,8 @@ export class Clients {
   }
 
   /** @throws NoSuchClient, ClientGone */
-  async get(index: ClientIndex): Promise<ClientInfo> {
-    return this.#info(await this.#find(index));
+  async get(index: ClientIndex, viewer: Viewer): Promise<ClientInfo> {
+    return this.#info(await this.#find(index), viewer);
   }
 
   has(index: ClientIndex): boolean {
@@ -221,7 +281,7 @@ export class Clients {
   }
 
   /** Those there are, by index; with `room` the members of it. */
-  list({ status, name, after = 0, limit }: ListQuery, room?: string): ClientPage {
+  list({ status, name, after = 0, limit }: ListQuery, viewer: Viewer, room?: RoomId): ClientPage {
     const indexes = room === undefined ? this.#indexes() : this.rooms.membersOf(room);
     const clients: ClientInfo[] = [];
     let total = 0;
@@ -233,7 +293,7 @@ export class Clients {
       if (status !== undefined && statusOf(known) !== status) continue;
       total++;
       if (known.index <= after) continue;
-      if (clients.length < limit) clients.push(this.#info(known));
+      if (clients.length < limit) clients.push(this.#info(known, viewer));
       else {
         next = clients.at(-1)?.index ?? null;
         if (!filtered) break;
@@ -252,24 +312,100 @@ export class Clients {
     if (memberships.rooms.size > MOST_ROOMS) throw new TooManyRooms(MOST_ROOMS);
     const release = await this.rooms.hold(rooms, since);
     try {
-      const client = await this.#join({ name, memberships });
+      const index = await this.#join({ name, subject: undefined, memberships });
       await this.rooms.confirm(rooms, since);
-      return client;
+      return await this.get(index, index);
     } finally {
       release();
     }
   }
 
-  async #join({ name, memberships }: Pick<Known, 'name' | 'memberships'>): Promise<ClientInfo> {
+  async #join({ name, subject, memberships }: Pick<Known, 'name' | 'subject' | 'memberships'>): Promise<ClientIndex> {
     const index = asClientIndex(await this.engine.directory.allocate(SERIES));
     if (index === undefined) throw new Error('the engine allocated something that is no index');
     const now = this.options.now();
     await this.engine.directory.put(
       keyOf(index),
-      recordOf({ name, connectedAt: now, lastSeenAt: now, memberships }),
+      recordOf({ name, subject, connectedAt: now, lastSeenAt: now, memberships, removed: false }),
       null,
     );
-    return this.get(index);
+    return index;
+  }
+
+  /**
+   * The lasting client of this subject, which is made if it is not there. Durable when it resolves.
+   * @param name what it is to be called
+   * @param since the newest place in the log before
+   */
+  async ofSubject(subject: string, name: string | null, since: Seq): Promise<ClientIndex> {
+    for (;;) {
+      const here = this.#bySubject.get(subject);
+      if (here !== undefined && this.staysHere(here)) return here;
+      const record = await this.engine.directory.get(SUBJECT_PREFIX + subject);
+      const there = record && asClientIndex((record.value as { client: number }).client);
+      if (there !== undefined && (await this.isStaying(there))) return there;
+      const index = await this.#join({ name, subject, memberships: membershipsSince(since) });
+      try {
+        await this.engine.directory.put(SUBJECT_PREFIX + subject, { client: index }, record?.revision ?? null);
+        return index;
+      } catch (error) {
+        await this.leave(index, 'removed');
+        if (!(error instanceof Conflict)) throw error;
+      }
+    }
+  }
+
+  /** This subject has no client any more. Durable when it resolves. */
+  async endSubject(subject: string): Promise<void> {
+    const record = await this.engine.directory.get(SUBJECT_PREFIX + subject);
+    const index = record ? (record.value as { client: ClientIndex }).client : this.#bySubject.get(subject);
+    if (record) await this.engine.directory.remove(SUBJECT_PREFIX + subject);
+    if (index !== undefined && (await this.isStaying(index))) await this.leave(index, 'removed');
+  }
+
+  /**
+   * Makes a private room of this client, which is in it then. Durable when it resolves.
+   * @param at the newest place in the log before
+   * @throws NoSuchClient, ClientGone, RoomExists, TooManyRooms
+   */
+  async makePrivateRoom(index: ClientIndex, name: string, at: Seq): Promise<RoomId> {
+    const id = privateRoomId(name, await this.engine.directory.allocate(ROOM_SERIES));
+    const release = this.rooms.keep([id]);
+    try {
+      await this.rooms.create(id, index, at);
+      await this.#moveIn(index, [id], at);
+      return id;
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * Takes a client that is invited into a private room, durable when it resolves.
+   * @param at the newest place in the log before
+   * @throws NoSuchClient, ClientGone, NoSuchRoom, RoomExists, TooManyRooms
+   */
+  async enterPrivateRoom(index: ClientIndex, id: RoomId, at: Seq): Promise<void> {
+    const release = this.rooms.keep([id]);
+    try {
+      if (!(await this.rooms.isInvited(id, index))) throw new NoSuchRoom(nameOf(id));
+      // Another request of it may be taking up the same invitation.
+      if (!(await this.#moveIn(index, [id], at))) return;
+      let invited = false;
+      await this.rooms.change(id, (kept) => {
+        invited = kept.invited?.includes(index) ?? false;
+        return invited ? { invited: kept.invited?.filter((other) => other !== index) } : undefined;
+      });
+      if (!invited) {
+        // Closed or put out meanwhile: whoever did that has not seen that this one is in it.
+        await this.exit(index, id, at);
+        throw new NoSuchRoom(nameOf(id));
+      }
+      // The owner may have left it meanwhile.
+      await this.rooms.passOn(id);
+    } finally {
+      release();
+    }
   }
 
   /**
@@ -280,16 +416,29 @@ export class Clients {
   async enter(index: ClientIndex, rooms: readonly string[], at: Seq): Promise<void> {
     const release = await this.rooms.hold(rooms, at);
     try {
-      await this.#update(index, (known) => {
-        known.memberships = entered(known.memberships, rooms, at);
-        if (known.memberships.rooms.size > MOST_ROOMS) throw new TooManyRooms(MOST_ROOMS);
-      });
-      // Wherever it has a stream: what is sent after the answer has to come there.
-      await this.engine.directory.settled();
+      await this.#moveIn(index, rooms, at);
       await this.rooms.confirm(rooms, at);
     } finally {
       release();
     }
+  }
+
+  /** @returns whether it was not in all of them already. @throws RoomExists where it is in another room of such a name */
+  async #moveIn(index: ClientIndex, rooms: readonly RoomId[], at: Seq): Promise<boolean> {
+    let fresh = false;
+    await this.#update(index, (known) => {
+      const before = known.memberships.rooms;
+      fresh = rooms.some((room) => !before.has(room));
+      for (const room of rooms) {
+        const other = [...before.keys()].find((id) => id !== room && nameOf(id) === nameOf(room));
+        if (other !== undefined) throw new RoomExists(nameOf(room));
+      }
+      known.memberships = entered(known.memberships, rooms, at);
+      if (known.memberships.rooms.size > MOST_ROOMS) throw new TooManyRooms(MOST_ROOMS);
+    });
+    // Wherever it has a stream: what is sent after the answer has to come there.
+    await this.engine.directory.settled();
+    return fresh;
   }
 
   /**
@@ -297,31 +446,33 @@ export class Clients {
    * @param at the newest place in the log before
    * @throws NoSuchClient, ClientGone
    */
-  async exit(index: ClientIndex, room: string, at: Seq): Promise<void> {
+  async exit(index: ClientIndex, room: RoomId, at: Seq): Promise<void> {
     await this.#update(index, (known) => (known.memberships = exited(known.memberships, room, at)));
     await this.engine.directory.settled();
   }
 
   /** @throws NoSuchClient, ClientGone */
-  async rename(index: ClientIndex, name: string): Promise<ClientInfo> {
+  async rename(index: ClientIndex, name: string | null): Promise<ClientInfo> {
     await this.#update(index, (known) => (known.name = name));
-    return this.get(index);
+    return this.get(index, index);
   }
 
   /** @throws NoSuchClient, ClientGone */
-  async leave(index: ClientIndex): Promise<void> {
+  async leave(index: ClientIndex, because: LeftBecause = 'left'): Promise<void> {
     const known = await this.#find(index);
     if (known.leaving) throw new ClientGone(index);
-    await this.#remove(known);
+    // Other processes hear of a record that is gone, and not why.
+    if (because === 'removed') await this.#update(index, (draft) => (draft.removed = true));
+    await this.#remove(known, because);
   }
 
   /** @throws Conflict, with `expected`, when its record has changed */
-  async #remove(known: Known, expected?: Revision): Promise<void> {
-    known.leaving = true;
+  async #remove(known: Known, because: LeftBecause, expected?: Revision): Promise<void> {
+    known.leaving = because;
     try {
       await this.engine.directory.remove(keyOf(known.index), expected);
     } catch (error) {
-      known.leaving = false;
+      known.leaving = undefined;
       throw error;
     }
   }
@@ -442,7 +593,7 @@ export class Clients {
     if (!known || known.leaving || known.held.length > 0 || known.sockets.length > 0) return;
     if (known.waiting > 0 || known.waitingAt.size > 0) return this.#grace.begin(index);
     try {
-      await this.#remove(known, known.revision);
+      await this.#remove(known, 'left', known.revision);
     } catch (error) {
       // Another process has seen it meanwhile, or nobody can be removed at this moment.
       if (!(error instanceof Conflict || error instanceof EngineUnavailable)) this.options.onError(error);
@@ -458,9 +609,11 @@ export class Clients {
       if (!known) return;
       this.#grace.end(index);
       this.#known.delete(index);
+      if (known.subject !== undefined && this.#bySubject.get(known.subject) === index)
+        this.#bySubject.delete(known.subject);
       if (known.held.length > 0) this.#online--;
-      for (const room of known.memberships.rooms.keys()) this.rooms.exited(room, index, known.held.length > 0);
-      this.options.onLeft(index, known.leaving);
+      for (const room of known.memberships.rooms.keys()) this.#exited(known, room);
+      this.options.onLeft(index, known.leaving ?? (known.removed ? 'removed' : 'left'), known.leaving !== undefined);
       this.options.onChanged(index);
       return;
     }
@@ -471,7 +624,7 @@ export class Clients {
       Object.assign(known, fields, { revision: record.revision, recordedAt: fields.lastSeenAt });
       if (wasSeen && this.#grace.has(index)) this.#grace.begin(index);
       const moved = this.#move(known, before.rooms);
-      if (moved || name !== known.name) this.options.onChanged(index);
+      if (moved === 'for-all' || name !== known.name) this.options.onChanged(index);
       if (moved) this.options.onMoved(index);
       return;
     }
@@ -484,34 +637,52 @@ export class Clients {
       recordedAt: fields.lastSeenAt,
       waiting: 0,
       waitingAt: new Set(),
-      leaving: false,
+      leaving: undefined,
     };
     this.#known.set(index, fresh);
+    if (fresh.subject !== undefined) this.#bySubject.set(fresh.subject, index);
     this.#move(fresh, new Map());
     const early = this.#early.get(index);
     this.#early.delete(index);
     this.#sorted &&= index > (this.#order.at(-1) ?? 0);
     this.#order.push(index);
-    this.#grace.begin(index);
+    this.#beginGrace(fresh);
     for (const [node, value] of early ?? []) this.#holdingChanged({ node, key: keyOf(index), value });
     this.options.onChanged(index);
   }
 
-  /** Tells the rooms who is in them now. @returns whether anything is other than before */
-  #move({ index, memberships, held }: Known, before: ReadonlyMap<string, Seq>): boolean {
-    const { rooms } = memberships;
-    let moved = false;
+  /** Tells the rooms who is in them now. @returns whether anything is other than before, to its members or to all */
+  #move(known: Known, before: ReadonlyMap<RoomId, Seq>): 'for-members' | 'for-all' | undefined {
+    const { rooms } = known.memberships;
+    let moved: 'for-members' | 'for-all' | undefined;
+    const note = (room: RoomId) => (moved = isPrivate(room) ? (moved ?? 'for-members') : 'for-all');
     for (const [room, from] of rooms) {
       if (before.get(room) === from) continue;
-      moved = true;
-      if (!before.has(room)) this.rooms.entered(room, index, held.length > 0);
+      note(room);
+      if (!before.has(room)) this.#entered(known, room);
     }
     for (const room of before.keys()) {
       if (rooms.has(room)) continue;
-      moved = true;
-      this.rooms.exited(room, index, held.length > 0);
+      note(room);
+      this.#exited(known, room);
     }
     return moved;
+  }
+
+  #entered(known: Known, room: RoomId): void {
+    this.rooms.entered(room, known.index, known.held.length > 0);
+    if (isPrivate(room)) this.options.onPrivateMove('entered', room, this.#infoIn(known, room, true));
+  }
+
+  #exited(known: Known, room: RoomId): void {
+    this.rooms.exited(room, known.index, known.held.length > 0);
+    if (isPrivate(room)) this.options.onPrivateMove('exited', room, this.#infoIn(known, room, false));
+  }
+
+  /** A client as the members of a private room see it that it has just entered or exited. */
+  #infoIn(known: Known, room: RoomId, entered: boolean): ClientInfo {
+    const info = this.#info(known, null);
+    return entered ? { ...info, rooms: [...info.rooms, nameOf(room)].sort() } : info;
   }
 
   #holdingChanged({ node, key, value }: Holding): void {
@@ -530,7 +701,12 @@ export class Clients {
       this.options.onChanged(known.index);
     }
     if (held.length > 0) this.#grace.end(known.index);
-    else if (!known.leaving) this.#grace.begin(known.index);
+    else if (!known.leaving) this.#beginGrace(known);
+  }
+
+  /** A lasting client may be away for as long as it likes. */
+  #beginGrace({ index, subject }: Known): void {
+    if (subject === undefined) this.#grace.begin(index);
   }
 
   #heldEarly(index: ClientIndex, node: string, value: Json | undefined): void {
@@ -556,7 +732,7 @@ export class Clients {
     return this.#order;
   }
 
-  #info(known: Known): ClientInfo {
+  #info(known: Known, viewer: Viewer): ClientInfo {
     const online = known.held.length > 0;
     return {
       index: known.index,
@@ -566,8 +742,18 @@ export class Clients {
       streams: streamsOf(known.held),
       connectedAt: known.connectedAt,
       lastSeenAt: online ? this.options.now() : known.lastSeenAt,
-      rooms: [...known.memberships.rooms.keys()].sort(),
+      rooms: this.#roomsSeenBy(viewer, known.memberships.rooms),
     };
+  }
+
+  #roomsSeenBy(viewer: Viewer, rooms: ReadonlyMap<RoomId, Seq>): readonly string[] {
+    if (rooms.size === 0) return NO_ROOMS;
+    const seen: string[] = [];
+    for (const id of rooms.keys()) {
+      if (!isPrivate(id)) seen.push(id);
+      else if (viewer !== null && this.isMember(viewer, id)) seen.push(nameOf(id));
+    }
+    return seen.sort();
   }
 }
 
@@ -585,11 +771,13 @@ function keyOf(index: ClientIndex): string {
   return `${PREFIX}${index}`;
 }
 
-type Fields = Pick<Known, 'name' | 'connectedAt' | 'lastSeenAt' | 'memberships'>;
+type Fields = Pick<Known, 'name' | 'subject' | 'connectedAt' | 'lastSeenAt' | 'memberships' | 'removed'>;
 
 /** A client as the directory keeps it: what a Map has, as pairs. */
 interface Kept {
   readonly name: string | null;
+  readonly subject?: string;
+  readonly removed?: true;
   readonly connectedAt: number;
   readonly lastSeenAt: number;
   readonly since?: Seq;
@@ -598,14 +786,16 @@ interface Kept {
   readonly forgotten?: Seq;
 }
 
-function recordOf({ name, connectedAt, lastSeenAt, memberships: { since, rooms, past, forgotten } }: Fields): Json {
+function recordOf({ name, subject, connectedAt, lastSeenAt, memberships, removed }: Fields): Json {
+  const { since, rooms, past, forgotten } = memberships;
   const kept: Kept = { name, connectedAt, lastSeenAt, since, rooms: [...rooms], past, forgotten };
-  return kept as unknown as Json;
+  const lasting = subject === undefined ? kept : { ...kept, subject };
+  return (removed ? { ...lasting, removed } : lasting) as unknown as Json;
 }
 
 /** The boundary to what the directory keeps: records are written by {@link recordOf} alone, now or before there were rooms. */
 function readRecord(value: Json): Fields {
-  const { name, connectedAt, lastSeenAt, since, rooms, past, forgotten } = value as unknown as Kept;
+  const { name, subject, connectedAt, lastSeenAt, since, rooms, past, forgotten, removed } = value as unknown as Kept;
   const none = membershipsSince(since ?? (0 as Seq));
   const memberships = {
     ...none,
@@ -613,7 +803,7 @@ function readRecord(value: Json): Fields {
     past: past && past.length > 0 ? past : none.past,
     forgotten: forgotten ?? none.forgotten,
   };
-  return { name, connectedAt, lastSeenAt, memberships };
+  return { name, subject, connectedAt, lastSeenAt, memberships, removed: removed ?? false };
 }
 
 function readHeld(value: Json): Omit<Held, 'node'> {

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { Seq } from '../engine/engine.js';
 import { asClientIndex, type ClientIndex } from './client-index.js';
 
@@ -23,6 +23,8 @@ const CURSOR = /^(0|[1-9]\d{0,15})\.([1-9]\d{0,15})\.([A-Za-z0-9_-]{22})$/;
 export class Credentials {
   readonly #tokenKey: Buffer;
   readonly #cursorKey: Buffer;
+  /** The hash of the operator's token: hashes have one length, which is what can be compared in constant time. */
+  readonly #operator: Buffer;
 
   /**
    * @param secret whoever knows it can be any client; at least 32 characters or bytes
@@ -31,6 +33,13 @@ export class Credentials {
   constructor(secret: string | Buffer, epoch: string) {
     this.#tokenKey = derive(secret, `interchat token ${epoch}`);
     this.#cursorKey = derive(secret, `interchat cursor ${epoch}`);
+    this.#operator = createHash('sha256').update(operatorToken(secret)).digest();
+  }
+
+  /** Whether it is the token of whoever runs the server. */
+  isOperator(token: string): boolean {
+    const given = createHash('sha256').update(token).digest();
+    return timingSafeEqual(given, this.#operator);
   }
 
   token(index: ClientIndex): string {
@@ -60,6 +69,14 @@ export class Credentials {
     const index = genuine(this.#cursorKey, match[2], match[3]);
     return index !== undefined && Number.isSafeInteger(seq) ? { index, seq: seq as Seq } : undefined;
   }
+}
+
+/**
+ * The token of whoever runs the server: it may do everything, and is no client. It follows from the secret alone, so that a
+ * command on the same machine can make it.
+ */
+export function operatorToken(secret: string | Buffer): string {
+  return `ico_${derive(secret, 'interchat operator').toString('base64url')}`;
 }
 
 function derive(secret: string | Buffer, purpose: string): Buffer {

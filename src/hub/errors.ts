@@ -1,3 +1,4 @@
+import type { Permission } from './access/permissions.js';
 import type { ClientIndex } from './client-index.js';
 
 /** Names a refusal for programs; part of the API. */
@@ -5,6 +6,9 @@ export type HubErrorCode =
   | 'invalid-request'
   | 'unauthorized'
   | 'forbidden'
+  | 'banned'
+  | 'name-taken'
+  | 'room-exists'
   | 'no-such-client'
   | 'no-such-room'
   | 'too-many-rooms'
@@ -59,6 +63,11 @@ export class NoSuchMessage extends HubError {
   }
 }
 
+/** Nothing of this name or id is kept. */
+export class NotFound extends HubError {
+  readonly code = 'not-found';
+}
+
 /** What was presented as a token proves nothing. */
 export class Unauthorized extends HubError {
   readonly code = 'unauthorized';
@@ -67,6 +76,42 @@ export class Unauthorized extends HubError {
 /** The token is genuine but belongs to somebody who may not do this. */
 export class Forbidden extends HubError {
   readonly code = 'forbidden';
+}
+
+/** The credential is genuine, but does not carry the permission that this takes. */
+export class PermissionMissing extends Forbidden {
+  constructor(readonly permission: Permission) {
+    super(
+      `This takes the permission ${permission}, which the credential that came with it does not carry. Whoever gave it can give one that does.`,
+    );
+  }
+}
+
+/** Kept out for a time. */
+export class Banned extends HubError {
+  readonly code = 'banned';
+  constructor(
+    what: string,
+    readonly until: number,
+  ) {
+    super(`${what} is kept out by an administrator until ${new Date(until).toISOString()}.`);
+  }
+}
+
+/** Somebody else has this name, for ever. */
+export class NameTaken extends HubError {
+  readonly code = 'name-taken';
+  constructor(taken: string) {
+    super(`The name ${taken} belongs to somebody who signs in with it. Choose another, or sign in.`);
+  }
+}
+
+/** There is a room of this name already, to whoever asks. */
+export class RoomExists extends HubError {
+  readonly code = 'room-exists';
+  constructor(readonly room: string) {
+    super(`There is a room ${room} already. Choose another name for a private one.`);
+  }
 }
 
 /** The client has as many streams open as one may have. */

@@ -1,4 +1,6 @@
 import type { Entry, Log, Relayed, Seq, Topic, Unfollow } from '../engine/engine.js';
+import { type Deletion, readDeletion } from './deletion.js';
+import { DELETIONS } from './topics.js';
 
 /**
  * A message on its way to streams. All who get it share this one object, so that what is computed from it is computed once:
@@ -19,12 +21,23 @@ export class Delivery {
     readonly late = false,
     /** Up to where a reader has read that has been given this; its place, unless it is given late. */
     readonly position = seq,
+    /** What was deleted, where this is no message but says so. */
+    readonly deletion: Deletion | undefined = undefined,
   ) {}
+
+  /** An entry as it was read from the log. */
+  static of({ seq, topic, body }: Entry, position: Seq): Delivery {
+    return new Delivery(seq, body, null, false, position, deletionIn(topic, body));
+  }
 
   /** The same for one reader who has read further already. */
   after(position: Seq): Delivery {
-    return new Delivery(this.seq, this.body, this.committedAt, this.late, position);
+    return new Delivery(this.seq, this.body, this.committedAt, this.late, position, this.deletion);
   }
+}
+
+function deletionIn(topic: Topic, body: Uint8Array): Deletion | undefined {
+  return topic === DELETIONS ? readDeletion(body) : undefined;
 }
 
 export interface FeedListener {
@@ -56,7 +69,9 @@ class Feed {
   }
 
   #tell(entry: Entry | Relayed): void {
-    const delivery = new Delivery(entry.seq, entry.body, performance.now(), entry.seq !== null && entry.late === true);
+    const { seq, topic, body } = entry;
+    const late = seq !== null && entry.late === true;
+    const delivery = new Delivery(seq, body, performance.now(), late, seq, deletionIn(topic, body));
     this.#first?.take(delivery);
     if (this.#others) for (const listener of this.#others) listener.take(delivery);
   }

@@ -1,25 +1,48 @@
 import type { Engine, Entry, Seq, Topic } from '../engine/engine.js';
+import { type Access, Authenticator, type IdentityProvider } from './access/authenticator.js';
+import { Accounts } from './access/accounts.js';
+import { Bans } from './access/bans.js';
+import type { Caller } from './access/caller.js';
+import { Keys } from './access/keys.js';
+import type { Permissions } from './access/permissions.js';
+import { Passwords } from './access/passwords.js';
+import { Sessions } from './access/sessions.js';
+import { Acting } from './acting.js';
+import { Administration } from './administration.js';
+import { Audit } from './audit.js';
 import type { ClientIndex } from './client-index.js';
-import { Clients, type ClientInfo, type ClientPage, type ListQuery } from './clients.js';
+import { Clients, type ClientInfo, type ClientPage, type LeftBecause, type ListQuery, type Viewer } from './clients.js';
 import { Credentials } from './credentials.js';
-import { ClientGone, Draining, Forbidden, InvalidRequest, NoSuchMessage, NoSuchRoom, Unauthorized } from './errors.js';
+import { encodeDeletion } from './deletion.js';
+import { Draining, Forbidden, InvalidRequest, NameTaken, NoSuchMessage, NoSuchRoom } from './errors.js';
 import { Feeds } from './feeds.js';
 import { type HistoryPage, type HistoryQuery, readHistory } from './history.js';
 import type { Sender } from './message.js';
-import { Presence, type PresenceWatcher } from './presence.js';
+import { Presence, PresenceDelivery, type PresenceWatcher } from './presence.js';
+import { PrivateRooms } from './private-rooms.js';
 import { type ReadMarks, ReadUpTo, type Unread } from './read-up-to.js';
-import type { RoomInfo } from './rooms.js';
+import { isPrivate, nameOf, type RoomId } from './room-id.js';
+import type { RoomInfo, RoomPage } from './rooms.js';
 import { Sending } from './sending.js';
+import { SigningIn } from './signing-in.js';
 import { type Sink, type Sources, Subscription } from './subscription.js';
-import { EVERYONE, mailboxOf, roomTopic } from './topics.js';
+import { type Address, DELETIONS, EVERYONE, mailboxOf, roomTopic } from './topics.js';
 
 /** Why a stream ends: the reason in its last event. */
-export type CloseReason = 'shutdown' | 'left' | 'slow-consumer' | 'expired';
+export type CloseReason = 'shutdown' | 'left' | 'slow-consumer' | 'expired' | 'removed' | 'signed-out';
+
+/** Somebody may enter a private room now. */
+export interface Invitation {
+  readonly room: string;
+  readonly by: { readonly index: ClientIndex; readonly name: string | null };
+}
 
 /** An open connection on which a client receives. */
 export interface Stream extends Sink, PresenceWatcher {
   /** The client has read further, on whatever device. */
   read(state: ReadState): void;
+  /** The client may enter a private room. */
+  invited(invitation: Invitation): void;
   /** Says goodbye and ends. Must not throw. */
   close(reason: CloseReason): void;
   /** Its link is gone. Must not throw. */
@@ -34,8 +57,25 @@ export class Connection {
   stream: Stream | undefined;
   subscription: Subscription | undefined;
   unwatch: (() => void) | undefined;
+  /** Ends it when the credential does. */
+  expiry: NodeJS.Timeout | undefined;
 
-  constructor(readonly index: ClientIndex) {}
+  /**
+   * @param caller whose credential it was opened by
+   * @param address from where
+   */
+  constructor(
+    readonly index: ClientIndex,
+    readonly caller?: Caller,
+    readonly address?: string,
+  ) {}
+}
+
+/** Whoever asks, as it shows itself: nothing of it has been checked. */
+export interface Presented {
+  /** A credential of whatever kind. */
+  readonly token?: string;
+  readonly address?: string;
 }
 
 export interface HubOptions {
@@ -47,6 +87,13 @@ export interface HubOptions {
   /** Told of what went wrong where nobody waits for an answer. */
   readonly onError?: (error: unknown) => void;
   readonly now?: () => number;
+  /** Who may come: anyone, unless set. */
+  readonly access?: Access;
+  /** Whether anyone may make an account. */
+  readonly registration?: 'open' | 'closed';
+  readonly identities?: IdentityProvider;
+  /** How passwords are kept; see there. */
+  readonly passwords?: Passwords;
 }
 
 /** Who somebody claims to be, as presented: nothing of it has been checked. */
@@ -84,7 +131,16 @@ const MAX_STREAMS = 16;
 const START = 0 as Seq;
 const DIGITS = /^\d{1,15}$/;
 
-/** The switchboard: who is connected, what is sent to whom, and what each stream gets. It knows nothing of HTTP. */
+/** How often what is over is forgotten: sessions nobody uses, bans. Milliseconds. */
+const SWEEP = 10 * 60 * 1000;
+
+/** The longest that a timer can wait, in milliseconds. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/**
+ * The switchboard: who is connected, what is sent to whom, and what each stream gets. It knows nothing of HTTP, and asks nobody
+ * whether he may: whoever comes from outside is let in by {@link Hub.admit}, and does what he does by {@link Acting}.
+ */
 export class Hub {
   readonly credentials: Credentials;
   readonly clients: Clients;
@@ -93,8 +149,15 @@ export class Hub {
   readonly #sources: Sources;
   readonly #presence: Presence;
   readonly #sending: Sending;
+  readonly privateRooms: PrivateRooms;
+  readonly #now: () => number;
+  readonly #onError: (error: unknown) => void;
   #readUpTo!: ReadUpTo;
-  #stop: () => void = () => undefined;
+  #authenticator!: Authenticator;
+  #bans!: Bans;
+  #administration!: Administration;
+  #signingIn!: SigningIn;
+  #stop: (() => void)[] = [];
   /** Those that have been welcomed. A client has few, so they are looked through. */
   readonly #connections = new Map<ClientIndex, readonly Connection[]>();
   /** What answers whoever waits for a message without a stream, by client; null where that does not matter. */
@@ -105,7 +168,10 @@ export class Hub {
     this.#feeds = new Feeds(engine.log);
     this.clients = clients;
     this.#sources = { log: engine.log, feeds: this.#feeds, scopes: clients };
-    this.#sending = new Sending(engine.log, clients, options.now ?? Date.now);
+    this.#now = options.now ?? Date.now;
+    this.#onError = options.onError ?? (() => undefined);
+    this.#sending = new Sending(engine.log, clients, this.#now);
+    this.privateRooms = new PrivateRooms(engine.log, clients);
     this.#presence = new Presence(
       () => clients.all(),
       (index) => clients.peek(index),
@@ -123,16 +189,140 @@ export class Hub {
       maxStreams: options.maxStreams ?? MAX_STREAMS,
       now: options.now ?? Date.now,
       onError,
-      onLeft: (index, here) => hub && void hub.#left(index, here).catch(onError),
+      onLeft: (index, because, here) => hub && void hub.#left(index, because, here).catch(onError),
       onChanged: (index) => hub && hub.#presence.changed(index),
-      onMoved: (index) => hub && hub.#refresh(index),
+      onMoved: (index) => hub && hub.#moved(index),
+      onPrivateMove: (change, room, client) => hub && hub.#tellMembers(change, room, client),
+      onInvited: (index, room, by) => hub && hub.#tellInvited(index, room, by),
     });
     const opened = (hub = new Hub(engine, clients, options));
     const told = (index: ClientIndex) => opened.#tellRead(index).catch(onError);
     const { readUpTo, stop } = await ReadUpTo.open(engine, clients, (index) => void told(index));
     hub.#readUpTo = readUpTo;
-    hub.#stop = stop;
+    hub.#stop.push(stop);
+    await hub.#openAccess(options);
+    for (const room of clients.rooms.abandoned()) await hub.privateRooms.clear(room).catch(onError);
     return hub;
+  }
+
+  async #openAccess(options: HubOptions): Promise<void> {
+    const { directory, log } = this.#engine;
+    const { clients, credentials } = this;
+    const [now, onError] = [this.#now, this.#onError];
+    // Before the accounts and keys are read: those of all of these are there then, unless they were removed.
+    const subjects = clients.subjects();
+    const accounts = await Accounts.open(directory, options.passwords ?? new Passwords(), (id, account) => {
+      const isOver = ({ caller, unwatch }: Connection) =>
+        !account || (caller !== undefined && !this.#mayHold(caller, unwatch !== undefined));
+      this.#closeOf(`account.${id}`, isOver, 'removed');
+    });
+    const sessions = await Sessions.open(directory, {
+      now,
+      onError,
+      ended: ({ id, account }) => {
+        this.#closeOf(`account.${account}`, ({ caller }) => caller?.session === id, 'signed-out');
+      },
+    });
+    const keys = await Keys.open(directory, {
+      now,
+      onError,
+      revoked: ({ id }) => this.#closeOf(`key.${id}`, () => true, 'removed'),
+    });
+    const bans = await Bans.open(directory, now, () => this.#closeBanned());
+    const last = () => log.last();
+    const parts = { accounts, sessions, keys, bans, clients, credentials, last };
+    this.#bans = bans;
+    this.#authenticator = new Authenticator({
+      ...parts,
+      access: options.access ?? 'open',
+      identities: options.identities,
+    });
+    const settled = () => directory.settled();
+    this.#administration = new Administration({ ...parts, audit: new Audit(log, now), log, settled, now });
+    this.#signingIn = new SigningIn({
+      ...parts,
+      authenticator: this.#authenticator,
+      administration: this.#administration,
+      registration: options.registration ?? 'closed',
+      settled,
+      now,
+    });
+    await this.#endLeftOver(subjects).catch(onError);
+    await sessions.sweep((id) => accounts.get(id) !== undefined).catch(onError);
+    const sweep = () => {
+      sessions.sweep((id) => accounts.get(id) !== undefined).catch(onError);
+      bans.sweep().catch(onError);
+    };
+    const sweeping = setInterval(sweep, SWEEP).unref();
+    this.#stop.push(() => clearInterval(sweeping));
+    for (const one of [accounts, sessions, keys, bans]) this.#stop.push(() => one.close());
+  }
+
+  /** Where the removal of an account or a key broke off, its client is there yet. */
+  async #endLeftOver(subjects: readonly string[]): Promise<void> {
+    for (const subject of subjects) {
+      if (!this.#authenticator.isThere(subject)) await this.clients.endSubject(subject);
+    }
+  }
+
+  /**
+   * Lets somebody in, who can do then what {@link Acting} lets him do.
+   * @throws Unauthorized, ClientGone, Banned
+   */
+  async admit({ token, address }: Presented): Promise<Acting> {
+    // Whoever runs the server can take back a ban that was laid on his own address.
+    if (token === undefined || !this.credentials.isOperator(token)) this.#bans.assertAddress(address);
+    const caller = token === undefined ? this.#authenticator.nobody() : await this.#authenticator.authenticate(token);
+    return new Acting(this, caller, address);
+  }
+
+  /** Lets somebody in who has yet to say who he is: by a name and a password. @throws Banned */
+  admitToSignIn(address: string | undefined): SigningIn {
+    this.#bans.assertAddress(address);
+    return this.#signingIn;
+  }
+
+  /**
+   * Lets somebody in who opens a stream: whoever its token proves, else whoever its cursor does.
+   * @throws Unauthorized, ClientGone for a token that is no good, Banned; a cursor that is no good is none
+   */
+  async admitStream({ token, cursors }: Claim, address: string | undefined): Promise<Acting> {
+    if (this.draining) throw new Draining();
+    if (token !== undefined) return this.admit({ token, address });
+    this.#bans.assertAddress(address);
+    const cursor = cursors[0] === undefined ? undefined : this.credentials.verifyCursor(cursors[0]);
+    const known = cursor && (await this.clients.isStaying(cursor.index));
+    const caller = known ? await this.#authenticator.client(cursor.index) : this.#authenticator.nobody();
+    return new Acting(this, caller, address);
+  }
+
+  /** Whether whoever was let in a while ago would be let in now. */
+  isWelcome({ caller, address }: { readonly caller: Caller; readonly address: string | undefined }): boolean {
+    try {
+      if (caller.kind !== 'operator') this.#bans.assertAddress(address);
+      if (caller.subject !== null) this.#bans.assertSubject(caller.subject);
+    } catch {
+      return false;
+    }
+    return this.#authenticator.isCurrent(caller, this.#now());
+  }
+
+  /** What whoever was let in a while ago may do now. */
+  mayNow(caller: Caller): Permissions {
+    return this.#authenticator.mayNow(caller);
+  }
+
+  get administration(): Administration {
+    return this.#administration;
+  }
+
+  get signingIn(): SigningIn {
+    return this.#signingIn;
+  }
+
+  /** Whether a name is somebody's own, for ever. */
+  isTaken(name: string): boolean {
+    return this.#authenticator.isTaken(name);
   }
 
   /** Null while messages can be taken and delivered; otherwise why not. */
@@ -152,106 +342,77 @@ export class Hub {
   }
 
   /**
-   * Finds out who wants to open a stream: whoever its token proves, else whoever its cursor does, else somebody new.
-   * @throws Unauthorized, ClientGone for a token that is no good; a cursor that is no good makes a new client
+   * The client that is to open a stream, and from where: of somebody new a new one.
+   * @throws TooManyRooms, RoomExists, NameTaken
    */
-  async identify(claim: Claim, wishes: Wishes): Promise<Identity> {
+  async identify(index: ClientIndex | null, { cursors }: Claim, wishes: Wishes): Promise<Identity> {
     if (this.draining) throw new Draining();
-    const known = await this.#recognize(claim);
-    if (!known) {
-      const { client, position } = await this.join(wishes.name, wishes.rooms);
+    if (index === null) {
+      // It asks by itself, and cannot ask for another name: one that was taken meanwhile is passed over.
+      const name = wishes.again && wishes.name !== null && this.isTaken(wishes.name) ? null : wishes.name;
+      const { client, position } = await this.join(name, wishes.rooms);
       return { index: client.index, position, resumed: false };
     }
-    // Who has left a room is not to be back in it because its link broke.
-    const left = (room: string) => wishes.again && this.clients.hasLeftRoom(known.index, room);
-    const rooms = wishes.rooms.filter((room) => !this.clients.isMember(known.index, room) && !left(room));
-    if (rooms.length > 0) await this.#enterAll(known.index, rooms);
-    return { ...known, resumed: true };
+    // Who has left a room is not to be back in it because its link broke, nor in a public one of the name of a private one.
+    const left = (room: RoomId) => wishes.again && this.clients.hasLeftRoom(index, room);
+    const rooms = wishes.rooms.map((name) => this.#roomMeant(index, name));
+    const fresh = rooms.filter((room) => !this.clients.isMember(index, room) && !left(room));
+    const open = fresh.filter((room) => !isPrivate(room));
+    if (open.length > 0) await this.clients.enter(index, open, await this.#engine.log.last());
+    for (const room of fresh) if (isPrivate(room)) await this.privateRooms.enter(index, room);
+    return { index, position: await this.#positionOf(cursors, index), resumed: true };
   }
 
-  async #recognize({ token, cursors }: Claim): Promise<{ index: ClientIndex; position: Seq } | undefined> {
-    if (token !== undefined) {
-      const index = await this.authenticate(token);
-      return { index, position: await this.#positionOf(cursors, index) };
-    }
-    const cursor = cursors[0] === undefined ? undefined : this.credentials.verifyCursor(cursors[0]);
-    if (!cursor || !(await this.clients.isStaying(cursor.index))) return undefined;
-    return { index: cursor.index, position: await this.#clamp(cursor.seq) };
+  /** The room of this name that a client is in, whoever has invited it to another; else one that it is invited to, or the public one. */
+  #roomMeant(index: ClientIndex, name: string): RoomId {
+    const own = this.clients.roomNamed(name, index);
+    return this.clients.isMember(index, own) ? own : (this.privateRooms.find(index, name) ?? name);
   }
 
-  /** Makes a client that has no stream yet. @throws TooManyRooms */
+  /** Makes a client that has no stream yet. @throws TooManyRooms, NameTaken */
   async join(name: string | null, rooms: readonly string[] = []): Promise<{ client: ClientInfo; position: Seq }> {
     if (this.draining) throw new Draining();
+    if (name !== null && this.isTaken(name)) throw new NameTaken(name);
     // Before there is somebody to send to: what is sent to it the moment it can be listed is behind this place.
     const position = await this.#engine.log.last();
     return { client: await this.clients.join(name, rooms, position), position };
   }
 
   /**
-   * A client enters a room, which is there from then on if it was not.
+   * A client enters a room: a private one that it is invited to, or a public one, which is there from then on if it was not.
    * @returns whether it was not in it already
-   * @throws NoSuchClient, ClientGone, TooManyRooms
+   * @throws NoSuchClient, ClientGone, TooManyRooms, RoomExists, NoSuchRoom
    */
-  async enter(index: ClientIndex, room: string): Promise<boolean> {
+  async enter(index: ClientIndex, name: string): Promise<boolean> {
+    const room = this.privateRooms.find(index, name) ?? name;
     if (this.clients.isMember(index, room)) return false;
-    await this.#enterAll(index, [room]);
+    if (isPrivate(room)) await this.privateRooms.enter(index, room);
+    else await this.clients.enter(index, [room], await this.#engine.log.last());
     return true;
   }
 
   /** A client leaves a room; nothing happens if it is not in it. @throws NoSuchClient, ClientGone */
-  async exit(index: ClientIndex, room: string): Promise<void> {
+  async exit(index: ClientIndex, name: string): Promise<void> {
+    const room = this.clients.roomNamed(name, index);
     if (this.clients.isMember(index, room)) await this.clients.exit(index, room, await this.#engine.log.last());
   }
 
-  /** @throws NoSuchRoom */
-  room(name: string): RoomInfo {
-    const room = this.clients.rooms.get(name);
+  /** Rooms that are there to this viewer, by name. */
+  listRooms(query: { readonly after?: string; readonly limit: number }, viewer: Viewer): RoomPage {
+    return this.clients.rooms.list(query, this.clients.privateRoomsOf(viewer));
+  }
+
+  /** @throws NoSuchRoom where there is none to this viewer */
+  room(name: string, viewer: Viewer): RoomInfo {
+    const room = this.clients.rooms.get(this.clients.roomNamed(name, viewer));
     if (!room) throw new NoSuchRoom(name);
     return room;
   }
 
   /** Members of a room, as LIST has clients. @throws NoSuchRoom */
-  listMembers(name: string, query: ListQuery): ClientPage {
-    this.room(name);
-    return this.clients.list(query, name);
-  }
-
-  async #enterAll(index: ClientIndex, rooms: readonly string[]): Promise<void> {
-    await this.clients.enter(index, rooms, await this.#engine.log.last());
-  }
-
-  /** Whose token it is. @throws Unauthorized, ClientGone */
-  async authenticate(token: string): Promise<ClientIndex> {
-    const index = this.credentials.verifyToken(token);
-    if (index === undefined) {
-      throw new Unauthorized(
-        'This token is not genuine, or of another server. Connect without one to get a new client and its token.',
-      );
-    }
-    if (!(await this.clients.isStaying(index))) throw new ClientGone(index);
-    return index;
-  }
-
-  /** Whoever it is that asks; but it has to be somebody. @throws Unauthorized, ClientGone */
-  async authenticateSomebody(token: string | undefined): Promise<ClientIndex> {
-    if (token === undefined) {
-      throw new Unauthorized('Only a client may do this. Send its token: Authorization: Bearer TOKEN.');
-    }
-    const index = await this.authenticate(token);
-    this.clients.seen(index);
-    return index;
-  }
-
-  /** Lets the client itself pass and nobody else. @throws Unauthorized, Forbidden, ClientGone, NoSuchClient */
-  async authorize(token: string | undefined, index: ClientIndex): Promise<void> {
-    if (token === undefined) {
-      throw new Unauthorized(`Only client ${index} itself may do this. Send its token: Authorization: Bearer TOKEN.`);
-    }
-    const bearer = await this.authenticate(token);
-    await this.clients.assertThere(index);
-    if (bearer !== index)
-      throw new Forbidden(`This token is client ${bearer}'s. Only client ${index} itself may do this.`);
-    this.clients.seen(index);
+  listMembers(name: string, query: ListQuery, viewer: Viewer): ClientPage {
+    this.room(name, viewer);
+    return this.clients.list(query, viewer, this.clients.roomNamed(name, viewer));
   }
 
   /**
@@ -276,14 +437,26 @@ export class Hub {
     const socket = await this.clients.streamOpened(index);
     if (connection.gone) return this.clients.streamClosed(index, socket);
     connection.socket = socket;
-    const client = await this.clients.get(index);
+    const client = await this.clients.get(index, index);
     if (connection.gone) return;
     const stream = (connection.stream = welcome(client));
     if (this.draining) return stream.close('shutdown');
     if (!this.clients.staysHere(index)) return stream.close('left');
+    // What ended it while it was on its way did not find it among the connections yet.
+    const { caller, address } = connection;
+    if (caller && !(this.isWelcome({ caller, address }) && this.#mayHold(caller, presence))) {
+      return stream.close('removed');
+    }
+    this.#endWithCredential(connection);
     this.#connections.set(index, [...(this.#connections.get(index) ?? []), connection]);
     if (presence) connection.unwatch = this.#presence.watch(stream, index);
     await subscription.start(stream);
+  }
+
+  /** Whether it may have such a stream still. */
+  #mayHold(caller: Caller, presence: boolean): boolean {
+    const may = this.mayNow(caller);
+    return may.allows('connect') && (!presence || may.allows('list'));
   }
 
   /** Nobody is at the other end of this link any more. */
@@ -291,6 +464,7 @@ export class Hub {
     if (connection.gone) return;
     connection.gone = true;
     const { index, socket, stream, subscription, unwatch } = connection;
+    clearTimeout(connection.expiry);
     if (socket !== undefined) this.clients.streamClosed(index, socket);
     subscription?.end();
     unwatch?.();
@@ -322,13 +496,28 @@ export class Hub {
   }
 
   /**
-   * Reads the history of a room: what was sent to it since it is there.
+   * Reads the history of a room: what was sent to a public one since it is there, to a private one since the viewer is in it.
    * @param gone aborts when nobody waits for the answer any more
    * @throws NoSuchRoom, EngineUnavailable
    */
-  async readRoom(name: string, query: HistoryQuery, gone: AbortSignal): Promise<HistoryPage> {
-    this.room(name);
-    return this.#read(roomTopic(name), this.clients.rooms.sinceOf(name), query, gone);
+  async readRoom(name: string, viewer: Viewer, query: HistoryQuery, gone: AbortSignal): Promise<HistoryPage> {
+    const { room, since } = this.#readable(name, viewer);
+    const waiter = isPrivate(room) ? viewer : null;
+    const page = await this.#read(roomTopic(room), since, query, gone, waiter);
+    // It may have been put out while it waited.
+    if (isPrivate(room) && this.clients.enteredAt(viewer as ClientIndex, room) !== since) throw new NoSuchRoom(name);
+    return page;
+  }
+
+  /** Which room it is, and behind which place the viewer may read it. @throws NoSuchRoom */
+  #readable(name: string, viewer: Viewer): { readonly room: RoomId; readonly since: Seq } {
+    this.room(name, viewer);
+    const room = this.clients.roomNamed(name, viewer);
+    const since = isPrivate(room)
+      ? this.clients.enteredAt(viewer as ClientIndex, room)
+      : this.clients.rooms.sinceOf(room);
+    if (since === undefined) throw new NoSuchRoom(name);
+    return { room, since };
   }
 
   /**
@@ -348,10 +537,10 @@ export class Hub {
   }
 
   /** One message of a room. @throws NoSuchRoom, NoSuchMessage */
-  async readRoomMessage(name: string, seq: Seq): Promise<Entry> {
-    this.room(name);
-    if (seq <= this.clients.rooms.sinceOf(name)) throw new NoSuchMessage();
-    return this.#messageAt(roomTopic(name), seq);
+  async readRoomMessage(name: string, viewer: Viewer, seq: Seq): Promise<Entry> {
+    const { room, since } = this.#readable(name, viewer);
+    if (seq <= since) throw new NoSuchMessage();
+    return this.#messageAt(roomTopic(room), seq);
   }
 
   /** One message to everyone, for its sender and those who were there. @throws Forbidden, NoSuchMessage */
@@ -384,6 +573,39 @@ export class Hub {
     }
   }
 
+  /** The newest place in the log. */
+  last(): Promise<Seq> {
+    return this.#engine.log.last();
+  }
+
+  /** Rooms that a client may enter that others cannot see. */
+  invitationsOf(index: ClientIndex): { readonly room: string; readonly owner: ClientIndex }[] {
+    return this.privateRooms.invitationsOf(index).flatMap((id) => {
+      const owner = this.clients.rooms.ownerOf(id);
+      return owner === undefined ? [] : [{ room: nameOf(id), owner }];
+    });
+  }
+
+  /**
+   * Deletes a message: its readers are told, and it is read by nobody any more. Durable when it resolves.
+   * @throws NoSuchMessage, NoSuchRoom, NoSuchClient, ClientGone
+   */
+  async deleteMessage(by: Caller, to: Address, seq: Seq): Promise<void> {
+    const { log } = this.#engine;
+    const room = 'room' in to ? this.#readable(to.room, by.index).room : undefined;
+    if ('client' in to) await this.clients.assertThere(to.client);
+    const topic = 'client' in to ? mailboxOf(to.client) : room === undefined ? EVERYONE : roomTopic(room);
+    await this.#messageAt(topic, seq);
+    // What is done in a private room is nobody else's business.
+    if (room === undefined || !isPrivate(room)) {
+      const where = 'client' in to ? `client ${to.client}` : (room ?? 'everyone');
+      await this.#administration.recordDeletion(by, `message ${seq} to ${where}`);
+    }
+    // First, so that a deletion that breaks off can be done again.
+    await log.append([{ topic: DELETIONS, body: Buffer.from(encodeDeletion(topic, seq)) }]);
+    await log.erase(topic, seq);
+  }
+
   /** How far a client has read, and how much is behind that. */
   async readState(index: ClientIndex): Promise<ReadState> {
     const marks = await this.#readUpTo.get(index);
@@ -398,19 +620,13 @@ export class Hub {
 
   /**
    * One message of a mailbox, for its addressee or its sender.
-   * @throws Unauthorized, Forbidden, NoSuchMessage, ClientGone, NoSuchClient
+   * @throws Forbidden, NoSuchMessage, ClientGone, NoSuchClient
    */
-  async readMessage(index: ClientIndex, seq: Seq, token: string | undefined): Promise<Entry> {
-    if (token === undefined) {
-      throw new Unauthorized(
-        'Only its sender and its addressee may read a message. Send: Authorization: Bearer TOKEN.',
-      );
-    }
-    const bearer = await this.authenticate(token);
+  async readMessage(index: ClientIndex, seq: Seq, reader: ClientIndex): Promise<Entry> {
     await this.clients.assertThere(index);
     const [entry] = await this.#engine.log.read(mailboxOf(index), { after: (seq - 1) as Seq, limit: 1 });
-    const mine = bearer === index || (entry && entry.seq === seq && senderOf(entry) === bearer);
-    if (!mine) throw new Forbidden(`This token is client ${bearer}'s, who neither sent this message nor got it.`);
+    const mine = reader === index || (entry && entry.seq === seq && senderOf(entry) === reader);
+    if (!mine) throw new Forbidden(`This is client ${reader}, who neither sent this message nor got it.`);
     if (!entry || entry.seq !== seq) throw new NoSuchMessage();
     return entry;
   }
@@ -440,17 +656,33 @@ export class Hub {
 
   close(): void {
     this.drain();
-    this.#stop();
+    for (const stop of this.#stop.splice(0)) stop();
     this.#presence.stop();
     this.clients.close();
   }
 
-  #refresh(index: ClientIndex): void {
+  /** A client is in other rooms than before. */
+  #moved(index: ClientIndex): void {
     for (const { subscription } of this.#connections.get(index) ?? []) subscription?.refresh();
+    // What it waits for may be in a room that it is not in any more.
+    this.#answerWaiting(index);
   }
 
-  async #left(index: ClientIndex, here: boolean): Promise<void> {
-    this.#closeStreams(index, 'left');
+  /** Tells those who are in a private room, and the one who is not any more, who has entered or exited it. */
+  #tellMembers(change: 'entered' | 'exited', room: RoomId, client: ClientInfo): void {
+    const delivery = new PresenceDelivery([{ change, client, room: nameOf(room) }]);
+    for (const index of new Set([...this.clients.rooms.membersOf(room), client.index])) {
+      for (const { stream, unwatch } of this.#connections.get(index) ?? []) if (unwatch) stream?.presence(delivery);
+    }
+  }
+
+  #tellInvited(index: ClientIndex, room: RoomId, by: ClientIndex): void {
+    const invitation = { room: nameOf(room), by: { index: by, name: this.clients.nameOf(by) } };
+    for (const { stream } of this.#connections.get(index) ?? []) stream?.invited(invitation);
+  }
+
+  async #left(index: ClientIndex, because: LeftBecause, here: boolean): Promise<void> {
+    this.#closeStreams(index, because);
     this.#answerWaiting(index);
     // What it had is removed once, by whoever removed it.
     if (!here) return;
@@ -485,6 +717,37 @@ export class Hub {
 
   #closeStreams(index: ClientIndex, reason: CloseReason): void {
     for (const { stream } of this.#connections.get(index) ?? []) stream?.close(reason);
+  }
+
+  /** Closes streams of a lasting client. */
+  #closeOf(subject: string, which: (connection: Connection) => boolean, reason: CloseReason): void {
+    const index = this.clients.ofSubjectHere(subject);
+    if (index === undefined) return;
+    for (const connection of this.#connections.get(index) ?? []) {
+      if (which(connection)) connection.stream?.close(reason);
+    }
+    this.#answerWaiting(index);
+  }
+
+  /** Closes the streams of those who are not welcome any more. */
+  #closeBanned(): void {
+    for (const [index, connections] of this.#connections) {
+      for (const { caller, address, stream } of connections) {
+        if (!caller || this.isWelcome({ caller, address })) continue;
+        stream?.close('removed');
+        this.#answerWaiting(index);
+      }
+    }
+  }
+
+  #endWithCredential(connection: Connection): void {
+    const expiresAt = connection.caller?.expiresAt ?? null;
+    if (expiresAt === null) return;
+    const wait = Math.min(Math.max(expiresAt - this.#now(), 0), LONGEST_TIMER);
+    connection.expiry = setTimeout(() => {
+      if (expiresAt > this.#now()) this.#endWithCredential(connection);
+      else connection.stream?.close('expired');
+    }, wait).unref();
   }
 }
 

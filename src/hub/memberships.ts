@@ -1,5 +1,6 @@
 import type { Seq, Topic } from '../engine/engine.js';
 import type { ClientIndex } from './client-index.js';
+import { nameOf, type RoomId } from './room-id.js';
 import { EVERYONE, mailboxOf, roomTopic } from './topics.js';
 
 /** A part of a topic: what is behind `from`, up to and with `to`; without an end where that is null. */
@@ -61,9 +62,9 @@ export function exited(memberships: Memberships, room: string, at: Seq): Members
   return { ...memberships, rooms, past, forgotten };
 }
 
-/** Whether it has been in this room, and left it. */
-export function hasLeft({ rooms, past }: Memberships, room: string): boolean {
-  return !rooms.has(room) && past.some(([name]) => name === room);
+/** Whether it has been in this room, or in a private one that was called as this public one is, and left it. */
+export function hasLeft({ rooms, past }: Memberships, room: RoomId): boolean {
+  return !rooms.has(room) && past.some(([id]) => id === room || nameOf(id) === room);
 }
 
 export function scopeOf(index: ClientIndex, { since, rooms, past, forgotten }: Memberships): Scope {

@@ -2,9 +2,10 @@ import { Conflict, type Engine, type Json, type RecordChange, type Revision, typ
 import { asClientIndex, type ClientIndex } from './client-index.js';
 import type { Clients } from './clients.js';
 import { InvalidRequest } from './errors.js';
-import { EVERYONE } from './topics.js';
+import { isPrivate, nameOf, type RoomId } from './room-id.js';
+import { EVERYONE, roomOf } from './topics.js';
 
-/** How far a person has read: places in the log. */
+/** How far a person has read: places in the log. Rooms are by the names the person knows them by. */
 export interface ReadMarks {
   readonly mailbox?: Seq;
   readonly everyone?: Seq;
@@ -21,7 +22,7 @@ export interface Unread {
 interface Kept {
   readonly mailbox?: Seq;
   readonly everyone?: Seq;
-  readonly rooms: readonly (readonly [room: string, read: Seq])[];
+  readonly rooms: readonly (readonly [room: RoomId, read: Seq])[];
 }
 
 const PREFIX = 'read/';
@@ -50,7 +51,12 @@ export class ReadUpTo {
 
   async get(index: ClientIndex): Promise<ReadMarks> {
     const { kept } = await this.#load(index);
-    return { mailbox: kept.mailbox, everyone: kept.everyone, rooms: new Map(kept.rooms) };
+    const rooms = new Map<string, Seq>();
+    for (const [room, mark] of kept.rooms) {
+      // Of a private room that it is not in any more not even the name is told.
+      if (!isPrivate(room) || this.clients.isMember(index, room)) rooms.set(nameOf(room), mark);
+    }
+    return { mailbox: kept.mailbox, everyone: kept.everyone, rooms };
   }
 
   /** Counts what is behind the marks, of what the client may read. */
@@ -59,7 +65,8 @@ export class ReadUpTo {
     const counts = { mailbox: 0, everyone: 0, rooms: new Map<string, number>() };
     for (const { topic, from, to } of this.clients.scopeOf(index).windows) {
       if (to !== null) continue;
-      const room = topic.startsWith('room.') ? topic.slice('room.'.length) : undefined;
+      const id = roomOf(topic);
+      const room = id === undefined ? undefined : nameOf(id);
       const mark = room !== undefined ? rooms?.get(room) : topic === EVERYONE ? everyone : mailbox;
       const count = await log.count(topic, Math.max(from, mark ?? 0) as Seq);
       if (room !== undefined) counts.rooms.set(room, count);
@@ -74,15 +81,19 @@ export class ReadUpTo {
    * @throws InvalidRequest for a room it is not in, EngineUnavailable
    */
   async advance(index: ClientIndex, marks: ReadMarks): Promise<void> {
-    for (const room of marks.rooms?.keys() ?? []) {
-      if (this.clients.isMember(index, room)) continue;
-      throw new InvalidRequest(`rooms.${room}`, `client ${index} is not in this room`);
+    const named = new Map<RoomId, Seq>();
+    for (const [name, mark] of marks.rooms ?? []) {
+      const room = this.clients.roomNamed(name, index);
+      if (!this.clients.isMember(index, room)) {
+        throw new InvalidRequest(`rooms.${name}`, `client ${index} is not in this room`);
+      }
+      named.set(room, mark);
     }
     const last = await this.engine.log.last();
     for (;;) {
       const { kept, revision } = await this.#load(index);
       const rooms = new Map(kept.rooms.filter(([room]) => this.clients.isMember(index, room)));
-      for (const [room, mark] of marks.rooms ?? []) rooms.set(room, further(rooms.get(room), mark, last));
+      for (const [room, mark] of named) rooms.set(room, further(rooms.get(room), mark, last));
       const next: Kept = {
         mailbox: marks.mailbox === undefined ? kept.mailbox : further(kept.mailbox, marks.mailbox, last),
         everyone: marks.everyone === undefined ? kept.everyone : further(kept.everyone, marks.everyone, last),

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { EngineUnavailable, type Log, type NewEntry, type Seq } from '../engine/engine.js';
+import { EngineUnavailable, type Log, type NewEntry, type Seq, type Topic } from '../engine/engine.js';
 import type { ClientIndex } from './client-index.js';
 import type { Clients } from './clients.js';
 import { HubError, IdempotencyKeyReused, NoSuchRoom } from './errors.js';
 import { type Content, encodeEnvelope, messageJson, type Sender } from './message.js';
-import { type Address, topicOf } from './topics.js';
+import type { RoomId } from './room-id.js';
+import { type Address, EVERYONE, mailboxOf, roomTopic } from './topics.js';
 
 /** What was sent, as it was stored. */
 export interface Sent {
@@ -58,8 +59,9 @@ export class Sending {
    * @throws NoSuchClient, ClientGone, NoSuchRoom, InvalidRequest, IdempotencyKeyReused, EngineUnavailable
    */
   async send(from: ClientIndex | null, outgoing: Outgoing): Promise<Sent> {
-    await this.#assertThere(outgoing.to);
-    const prepared = this.#prepare(this.#senderOf(from), outgoing);
+    const target = this.#targetOf(from, outgoing.to);
+    await this.#assertThere(target);
+    const prepared = this.#prepare(this.#senderOf(from), outgoing, target);
     if (!prepared.kept) return this.#relay(prepared);
     const [appended] = await this.log.append([prepared.entry]);
     if (!appended) throw new Error('the engine answered for no entry');
@@ -69,17 +71,21 @@ export class Sending {
   /**
    * Sends many, in their order, with one append. Resolves when all of them have their place in line, so that what is sent
    * afterwards comes behind them; `outcomes` when each is durable or refused: what was sent, or why not, in the order given.
+   * @param check throws a HubError for an address that the sender may not send to
    */
   async sendAll(
     from: ClientIndex | null,
     batch: readonly Outgoing[],
+    check: (to: Address) => void,
   ): Promise<{ readonly outcomes: Promise<(Sent | Error)[]> }> {
     const sender = this.#senderOf(from);
     const accepted: (Prepared | Error)[] = [];
     for (const outgoing of batch) {
       try {
-        if (!this.#isThere(outgoing.to)) await this.#assertThere(outgoing.to);
-        accepted.push(this.#prepare(sender, outgoing));
+        check(outgoing.to);
+        const target = this.#targetOf(from, outgoing.to);
+        if (!this.#isThere(target)) await this.#assertThere(target);
+        accepted.push(this.#prepare(sender, outgoing, target));
       } catch (error) {
         if (!(error instanceof HubError || error instanceof EngineUnavailable)) throw error;
         accepted.push(error);
@@ -115,12 +121,12 @@ export class Sending {
     return { seq: null, json: messageJson(null, json), reach, replayed: false };
   }
 
-  #prepare(from: Sender | null, { to, ttl, idempotencyKey, text, data }: Outgoing): Prepared {
+  #prepare(from: Sender | null, { to, ttl, idempotencyKey, text, data }: Outgoing, target: Target): Prepared {
     const sentAt = this.now();
     const kept = ttl !== 0;
     const expiresAt = ttl === undefined || !kept ? undefined : sentAt + ttl * 1000;
     const json = encodeEnvelope({ from, to, text, data, sentAt, expiresAt });
-    const reach = this.#reachOf(to);
+    const reach = this.#reachOf(target);
     const request = idempotencyKey === undefined || !kept ? undefined : fingerprint(to, { text, data }, ttl);
     const dedup =
       request === undefined
@@ -129,7 +135,7 @@ export class Sending {
             key: `${from?.index ?? ''} ${idempotencyKey}`,
             note: JSON.stringify({ request, json, reach } satisfies Receipt),
           };
-    return { entry: { topic: topicOf(to), body: Buffer.from(json), expiresAt, dedup }, json, reach, request, kept };
+    return { entry: { topic: topicOf(target), body: Buffer.from(json), expiresAt, dedup }, json, reach, request, kept };
   }
 
   #senderOf(index: ClientIndex | null): Sender | null {
@@ -138,20 +144,34 @@ export class Sending {
     return { index, name: this.clients.nameOf(index) };
   }
 
-  #isThere(to: Address): boolean {
+  /** What the sender means by this address: the same name may be another room to somebody else. */
+  #targetOf(from: ClientIndex | null, to: Address): Target {
+    return 'room' in to ? { id: this.clients.roomNamed(to.room, from), name: to.room } : to;
+  }
+
+  #isThere(to: Target): boolean {
     if ('client' in to) return this.clients.has(to.client);
-    return 'room' in to ? this.clients.rooms.has(to.room) : true;
+    return 'id' in to ? this.clients.rooms.has(to.id) : true;
   }
 
-  async #assertThere(to: Address): Promise<void> {
+  async #assertThere(to: Target): Promise<void> {
     if ('client' in to) return this.clients.assertThere(to.client);
-    if ('room' in to && !(await this.clients.rooms.exists(to.room))) throw new NoSuchRoom(to.room);
+    if ('id' in to && !(await this.clients.rooms.exists(to.id))) throw new NoSuchRoom(to.name);
   }
 
-  #reachOf(to: Address): number {
+  #reachOf(to: Target): number {
     if ('client' in to) return this.clients.isOnline(to.client) ? 1 : 0;
-    return 'room' in to ? (this.clients.rooms.get(to.room)?.online ?? 0) : this.clients.online;
+    return 'id' in to ? (this.clients.rooms.get(to.id)?.online ?? 0) : this.clients.online;
   }
+}
+
+/** An address, with the room that is meant by its name. */
+type Target = Exclude<Address, { room: string }> | { readonly id: RoomId; readonly name: string };
+
+/** Where in the log the messages to it are. */
+function topicOf(to: Target): Topic {
+  if ('client' in to) return mailboxOf(to.client);
+  return 'id' in to ? roomTopic(to.id) : EVERYONE;
 }
 
 type Appended = Awaited<ReturnType<Log['append']>>[number];

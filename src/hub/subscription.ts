@@ -1,8 +1,9 @@
 import { EngineUnavailable, type Entry, type Log, type Seq, type Topic } from '../engine/engine.js';
 import type { ClientIndex } from './client-index.js';
+import { isWithin } from './deletion.js';
 import { Delivery, type FeedListener, type Feeds } from './feeds.js';
 import type { Scope, Window } from './memberships.js';
-import { type Address, addressOf } from './topics.js';
+import { type Address, addressOf, DELETIONS } from './topics.js';
 
 /** Where a subscription puts what it reads. Its methods must not throw. */
 export interface Sink {
@@ -41,6 +42,9 @@ const TRY_AGAIN = 200;
 
 /** Enough of them: what is late is so by seconds. */
 const MOST_STRETCHES = 8;
+
+/** Everybody follows what is deleted, and is told of that part of it which it may have read. */
+const DELETED: Window = { topic: DELETIONS, from: 0 as Seq, to: null };
 
 /** Shared, as there are many subscriptions and most of what they keep is empty. */
 const NONE: readonly never[] = [];
@@ -152,7 +156,7 @@ export class Subscription implements FeedListener {
     }
     if (delivery.seq === null) return sink.deliver(delivery);
     if (delivery.late && delivery.seq <= this.position) {
-      if (!this.#hasRead(delivery.seq)) sink.deliver(delivery.after(this.position));
+      if (!this.#hasRead(delivery.seq)) this.#deliver(sink, delivery.after(this.position));
       return;
     }
     if (this.#live) this.#give(sink, delivery);
@@ -165,6 +169,12 @@ export class Subscription implements FeedListener {
   #give(sink: Sink, delivery: Delivery): void {
     if (delivery.seq === null || delivery.seq <= this.position) return;
     this.position = delivery.seq;
+    this.#deliver(sink, delivery);
+  }
+
+  #deliver(sink: Sink, delivery: Delivery): void {
+    const { deletion } = delivery;
+    if (deletion && !isWithin(deletion, this.sources.scopes.scopeOf(this.index).windows)) return;
     sink.deliver(delivery);
   }
 
@@ -235,7 +245,8 @@ export class Subscription implements FeedListener {
   }
 
   #scope(): Scope {
-    return this.sources.scopes.scopeOf(this.index);
+    const { windows, forgotten } = this.sources.scopes.scopeOf(this.index);
+    return { windows: [...windows, DELETED], forgotten };
   }
 
   /** Gives the sink everything up to `last`, in order; of the topics in `late` also what it has passed by already. */
@@ -258,7 +269,7 @@ export class Subscription implements FeedListener {
       if (!source || !entry || this.#ended) break;
       this.#giving = true;
       this.position = larger(this.position, entry.seq);
-      sink.deliver(new Delivery(entry.seq, entry.body, null, false, this.position));
+      this.#deliver(sink, Delivery.of(entry, this.position));
       const ready = sink.ready();
       if (ready) await ready;
       if (this.#ended) return;
@@ -314,7 +325,7 @@ class Source {
     this.#at = 0;
     // Asked after reading: what is trimmed between the two is announced though it was read, never the other way round.
     const { floor, oldest } = await this.log.bounds(topic);
-    if (floor > after) this.gap({ topic, after, to }, this.#page[0]?.seq ?? oldest);
+    if (floor > after && topic !== DELETIONS) this.gap({ topic, after, to }, this.#page[0]?.seq ?? oldest);
     this.#after = this.#page.at(-1)?.seq ?? to;
     this.#done = this.#page.length < this.limit;
   }

@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import type { Seq } from '../engine/engine.js';
 import type { ClientIndex } from '../hub/client-index.js';
 import type { Delivery } from '../hub/feeds.js';
-import type { CloseReason, ReadState, Stream } from '../hub/hub.js';
+import type { CloseReason, Invitation, ReadState, Stream } from '../hub/hub.js';
 import type { PresenceDelivery } from '../hub/presence.js';
 import type { Address } from '../hub/topics.js';
 import type { Format } from './format.js';
@@ -112,6 +112,11 @@ export class EventStream implements Stream {
     if (this.#closed) return;
     if (this.#waiting() > this.options.slowLimit) return this.close('slow-consumer');
     this.#push(this.options.format.event('read', JSON.stringify(readStateJson(state))));
+  }
+
+  invited(invitation: Invitation): void {
+    if (this.#closed) return;
+    this.#push(this.options.format.event('invited', JSON.stringify(invitation)));
   }
 
   broken(error: unknown): void {

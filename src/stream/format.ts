@@ -4,7 +4,7 @@ import type { PresenceDelivery, PresenceEvent } from '../hub/presence.js';
 import { clientJson } from './json.js';
 
 /** The names of the events that are not messages. */
-export type EventName = 'welcome' | 'gap' | 'presence' | 'read' | 'bye';
+export type EventName = 'welcome' | 'gap' | 'presence' | 'read' | 'invited' | 'bye';
 
 /**
  * How events become bytes. All data given to it is JSON on one line, which is what keeps anything that anybody sends from
@@ -16,7 +16,7 @@ export interface Format {
   /** An event that is not a message. `id` is a cursor; `retry` in milliseconds is said where the format can. */
   event(name: EventName, data: string, options?: { readonly id?: string; readonly retry?: number }): Buffer;
   /**
-   * A message, up to and with its sequence number: the same bytes for every stream, so made once for all of them. What
+   * A message, or that one was deleted, up to and with its sequence number: the same bytes for every stream, so made once for all of them. What
    * {@link tail} gives must follow, except after a message that was relayed, which has no place and ends here.
    */
   message(delivery: Delivery): Buffer;
@@ -43,10 +43,9 @@ export const sse: Format = {
   },
 
   message(delivery) {
-    const { seq, position } = delivery;
-    return (delivery.frames.sse ??= Buffer.from(
-      `data: ${messageJson(seq, textOf(delivery))}\n${seq === null ? '\n' : `id: ${position}`}`,
-    ));
+    const { seq, position, deletion } = delivery;
+    const content = deletion ? `event: deleted\ndata: ${deletion.json}` : `data: ${messageJson(seq, textOf(delivery))}`;
+    return (delivery.frames.sse ??= Buffer.from(`${content}\n${seq === null ? '\n' : `id: ${position}`}`));
   },
 
   presence(delivery) {
@@ -70,8 +69,11 @@ export const ndjson: Format = {
   },
 
   message(delivery) {
-    const { seq, position } = delivery;
-    const data = `{"event":"message","data":${messageJson(seq, textOf(delivery))},"id":`;
+    const { seq, position, deletion } = delivery;
+    const content = deletion
+      ? `"deleted","data":${deletion.json}`
+      : `"message","data":${messageJson(seq, textOf(delivery))}`;
+    const data = `{"event":${content},"id":`;
     return (delivery.frames.ndjson ??= Buffer.from(`${data}${seq === null ? 'null}\n' : `"${position}`}`));
   },
 

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import type { Engine, Seq } from '../../src/engine/engine.js';
+import type { Engine, Seq, Topic } from '../../src/engine/engine.js';
 import { openLmdbEngine } from '../../src/engine/lmdb/index.js';
 import type { ClientIndex } from '../../src/hub/client-index.js';
 import { Hub } from '../../src/hub/hub.js';
 import type { Outgoing } from '../../src/hub/sending.js';
-import { type Address, topicOf } from '../../src/hub/topics.js';
+import { type Address, EVERYONE, mailboxOf, roomTopic } from '../../src/hub/topics.js';
 import { RETENTION } from '../engine/contract.js';
 import { temporaryFolder } from '../support/folder.js';
 import { Recorder } from './recorder.js';
@@ -180,7 +180,7 @@ class World {
 
   async #sendAll(party: Party, which: number, how: number): Promise<void> {
     const batch = Array.from({ length: 1 + (how % 5) }, (_, n) => ({ to: this.#addressOf(which + n), data: n }));
-    const { outcomes } = await this.hub.sending.sendAll(party.index, batch);
+    const { outcomes } = await this.hub.sending.sendAll(party.index, batch, () => undefined);
     for (const [n, outcome] of (await outcomes).entries()) {
       if (outcome instanceof Error) throw outcome;
       this.said.push({ seq: outcome.seq as Seq, to: (batch[n] as Outgoing).to });
@@ -302,4 +302,10 @@ for (const [name, maxEntries] of [
     );
     t.ok(steps > 500, `${steps} steps`);
   });
+}
+
+/** Where messages to it are; all rooms here are public. */
+function topicOf(to: Address): Topic {
+  if ('client' in to) return mailboxOf(to.client);
+  return 'room' in to ? roomTopic(to.room) : EVERYONE;
 }

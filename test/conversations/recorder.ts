@@ -62,6 +62,10 @@ export class Recorder implements Stream {
     // Nobody looks at it.
   }
 
+  invited(): void {
+    // Nobody looks at it.
+  }
+
   gone(): void {
     // It was this that said so.
   }

@@ -49,6 +49,7 @@ async function serve(t: Test) {
       broken: (error) => t.error(error),
       presence: () => undefined,
       read: () => undefined,
+      invited: () => undefined,
       close: () => undefined,
       gone: () => undefined,
     };

@@ -31,7 +31,17 @@ const mailbox = await api.GET('/clients/{index}/messages', { params: { path, que
 const texts = mailbox.data?.messages.map(({ text }) => text);
 const left = await api.DELETE('/clients/{index}', { params: { path }, headers });
 const gone = await api.GET('/clients/{index}', { params: { path } });
-console.log(JSON.stringify([reach, renamed.data?.name, typeof list.data === 'object' && list.data.total, texts, left.response.status, gone.error?.code]));
+
+const account = { name: 'typed', password: 'correct horse battery staple' };
+const refused = await api.POST('/accounts', { body: { ...account, may: ['admin'] } });
+await api.POST('/accounts', { body: account });
+const signedIn = await api.POST('/sessions', { body: account });
+if (!signedIn.data) throw new Error(signedIn.error.detail);
+const mine = { authorization: \`Bearer \${signedIn.data.token}\` };
+const room = await api.PUT('/rooms/{room}', { params: { path: { room: 'crew' } }, body: { private: true }, headers: mine });
+const out = await api.DELETE('/sessions/{id}', { params: { path: { id: 'current' } }, headers: mine });
+const members = [refused.error?.permission, signedIn.data.kind, room.data?.private, out.response.status];
+console.log(JSON.stringify([reach, renamed.data?.name, typeof list.data === 'object' && list.data.total, texts, left.response.status, gone.error?.code, ...members]));
 `;
 
 /** Each is a mistake that the generated types must not let pass. */
@@ -40,10 +50,13 @@ const MISTAKES = [
   "await api.GET('/clients', { params: { query: { status: 'gone' } } });",
   "await api.GET('/client');",
   'const wrong: string = sent.data.reach;',
+  "await api.POST('/keys', { body: { name: 'a key' } });",
+  "await api.PUT('/rooms/{room}', { params: { path: { room: 'crew' } }, body: { private: false } });",
+  'const nothing: null = signedIn.data.token;',
 ];
 
 void t.test('a client generated from the document type-checks and works', async (t) => {
-  const server = await startServer(t);
+  const server = await startServer(t, { registration: 'open' });
   // Inside the repository, so that the program finds openapi-fetch.
   const folder = await mkdtemp(join(top, '.tap', 'generated-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
@@ -60,7 +73,7 @@ void t.test('a client generated from the document type-checks and works', async 
 
   t.equal(await check('program.ts', PROGRAM), '');
   const { stdout } = await execute(process.execPath, [join(folder, 'program.js'), server.url]);
-  t.same(JSON.parse(stdout), [0, 'renamed', 1, ['typed'], 204, 'client-gone']);
+  t.same(JSON.parse(stdout), [0, 'renamed', 1, ['typed'], 204, 'client-gone', 'admin', 'account', true, 204]);
 
   const wrong = await check('mistakes.ts', PROGRAM + MISTAKES.join('\n'));
   const lines = new Set([...wrong.matchAll(/mistakes\.ts\((\d+),/g)].map((match) => match[1]));

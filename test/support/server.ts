@@ -4,8 +4,12 @@ import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { startServer as start } from '../../src/cli/server.js';
 import { type Config, readConfig } from '../../src/config.js';
+import { Passwords } from '../../src/hub/access/passwords.js';
 import { engineFor } from './engine.js';
 import { temporaryFolder } from './folder.js';
+
+/** Passwords at a cost that is none: what they cost has tests of its own. */
+const CHEAP = { ln: 4, r: 8, p: 1 };
 
 export interface TestServer {
   /** Such as `http://127.0.0.1:40123`. */
@@ -17,10 +21,14 @@ export interface TestServer {
 }
 
 /** A real server in this process, on a port of its own, with a data folder of its own; stopped when the test ends. */
-export async function startServer(t: Test, settings: Partial<Config> = {}): Promise<TestServer> {
+export async function startServer(
+  t: Test,
+  settings: Partial<Config> = {},
+  passwords = new Passwords(undefined, CHEAP),
+): Promise<TestServer> {
   const data = settings.data ?? (await temporaryFolder(t));
   const config = { ...readConfig(engineFor(data), {}), port: 0, data, ...settings };
-  const server = await start(config);
+  const server = await start(config, undefined, passwords);
   let stopped: Promise<void> | undefined;
   const stop = () => (stopped ??= server.stop());
   t.teardown(stop);

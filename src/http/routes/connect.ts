@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { EngineUnavailable } from '../../engine/engine.js';
 import type { ClientInfo } from '../../hub/clients.js';
-import { type Claim, Connection, type Hub } from '../../hub/hub.js';
+import { Connection } from '../../hub/hub.js';
 import {
   type Addressee,
   EventStream,
@@ -13,9 +13,9 @@ import {
   type Welcome,
 } from '../../stream/event-stream.js';
 import { type Format, ndjson, sse } from '../../stream/format.js';
-import { bearerToken } from '../bearer.js';
+import { admitStream } from '../admission.js';
 import { clientJson } from '../../stream/json.js';
-import type { App, Context } from '../context.js';
+import type { App, Context, HttpHub } from '../context.js';
 import { problems } from '../documentation.js';
 import { negotiate } from '../negotiation.js';
 import { ConnectHeaders, ConnectQuery } from '../schemas.js';
@@ -75,6 +75,21 @@ data: {"mailbox":"17","everyone":null,"rooms":{"lobby":"18"},"unread":{"mailbox"
 
 `,
   },
+  deleted: {
+    summary: 'deleted: a message is no longer there',
+    value: `event: deleted
+data: {"id":"18","to":{"room":"lobby"}}
+id: 19.2.MAC
+
+`,
+  },
+  invited: {
+    summary: 'invited: one may enter a private room',
+    value: `event: invited
+data: {"room":"team","by":{"index":1,"name":"alice"}}
+
+`,
+  },
   bye: {
     summary: 'bye: the last',
     value: `event: bye
@@ -95,7 +110,9 @@ const EVENTS = `
 | \`gap\` | GapEvent: messages between these are no longer kept | |
 | \`presence\`, with \`presence=true\` | PresenceEvent: who came, went, was renamed, entered or left a room | |
 | \`read\` | ReadState: how far this client has read, said on another device | |
-| \`bye\`, the last | ByeEvent: \`shutdown\`, \`left\`, \`slow-consumer\` or \`expired\` | |
+| \`deleted\` | DeletedEvent: a message was deleted | the cursor behind it |
+| \`invited\` | InvitedEvent: one may enter a private room | |
+| \`bye\`, the last | ByeEvent: \`shutdown\`, \`left\`, \`slow-consumer\`, \`expired\`, \`removed\` or \`signed-out\` | |
 
 A comment line (\`:\`) comes every heartbeat. Each event has its data as JSON on one line. With \`Accept: application/x-ndjson\` the same comes as
 a StreamLine a line. The examples of the answer below show each of them.
@@ -136,7 +153,8 @@ export function connect(app: App, context: Context): void {
           'One request makes a client and opens its stream. Who it is, is said by the first that is there: the Bearer token, `token`, ' +
           'the cursor in Last-Event-ID, the cursor in `after`; with none of them it is a new client. So a plain EventSource that ' +
           'reconnects is the same client again.\n\nA token that is not genuine is refused; a cursor that is not genuine, or whose ' +
-          'client has left, opens a new client with `resumed: false`. Unknown parameters are ignored and named in the welcome.\n' +
+          'client has left, opens a new client with `resumed: false`. The client of an account, a key or an identity is proved by its ' +
+          'credential alone, beside which the cursor says from where to go on. Unknown parameters are ignored and named in the welcome.\n' +
           EVENTS,
         security: [{}, { token: [] }],
         headers: ConnectHeaders,
@@ -146,7 +164,9 @@ export function connect(app: App, context: Context): void {
           401: 'The token is not genuine.',
           403: 'The Origin or Host is not allowed.',
           406: 'Neither text/event-stream nor application/x-ndjson is acceptable.',
+          409: 'The name belongs to somebody who signs in with it; or the client enters another room of this name at the same time.',
           410: 'The client of the token has left.',
+          422: 'These are more rooms than one may be in.',
           429: 'Too many requests, or 16 streams of this client are open.',
           503: 'The client cannot be made durable now.',
         }),
@@ -156,13 +176,13 @@ export function connect(app: App, context: Context): void {
     async (request, reply) => {
       const format = formatOf(request);
       if (hub.draining) return turnAway(reply, format);
-      const admitted = await admit(context, request, request.query).catch((error: unknown) => {
+      const admitted = await admit(context, request, reply).catch((error: unknown) => {
         if (!isToComeBack(request, error)) throw error;
         return undefined;
       });
       if (!admitted) return turnAway(reply, format);
-      const { index, position, welcome } = admitted;
-      const connection = new Connection(index);
+      const { acting, index, position, welcome } = admitted;
+      const connection = new Connection(index, acting.caller, acting.address);
       endWith(reply.raw, hub, connection);
       const open = (client: ClientInfo) => {
         // The head and the welcome in one write.
@@ -173,7 +193,7 @@ export function connect(app: App, context: Context): void {
         return stream;
       };
       try {
-        await hub.openStream(position, request.query.presence === 'true', connection, open);
+        await acting.openStream(position, request.query.presence === 'true', connection, open);
       } catch (error) {
         if (!reply.raw.headersSent) {
           if (isToComeBack(request, error)) return turnAway(reply, format);
@@ -193,12 +213,15 @@ export function connect(app: App, context: Context): void {
 }
 
 /** Finds out who it is, and how to welcome it. */
-async function admit({ hub, settings }: Context, request: FastifyRequest, query: Query) {
-  const identity = await hub.identify(claimOf(request, query), {
+async function admit({ hub, settings }: Context, request: FastifyRequest<{ Querystring: Query }>, reply: object) {
+  const { query } = request;
+  const { acting, claim } = await admitStream(hub, request, reply as FastifyReply, cursorsOf(request, query));
+  const wishes = {
     name: query.name ?? null,
     rooms: query.rooms ?? [],
     again: Boolean(request.headers['last-event-id']),
-  });
+  };
+  const identity = await acting.identify(claim, wishes, query.presence === 'true');
   const { index, position } = identity;
   const ignored = Object.keys(query).filter((key) => !KNOWN.has(key));
   const cursorSuffix = hub.credentials.cursorSuffix(index);
@@ -209,24 +232,25 @@ async function admit({ hub, settings }: Context, request: FastifyRequest, query:
     cursor,
     json: JSON.stringify({
       client: clientJson(client),
-      token: hub.credentials.token(index),
+      // Whoever signs in has a credential already, which can be taken back: no other is made of it.
+      token: acting.caller.subject === null ? hub.credentials.token(index) : null,
       cursor,
       resumed: identity.resumed,
       heartbeat: settings.heartbeat,
       ignored: ignored.length > 0 ? ignored.map((key) => key.slice(0, 64)).slice(0, 16) : undefined,
     }),
   });
-  return { index, position, welcome };
+  return { acting, index, position, welcome };
 }
 
-function claimOf(request: FastifyRequest, query: Query): Claim {
+function cursorsOf(request: FastifyRequest, query: Query): string[] {
   const header = request.headers['last-event-id'];
   const cursors = [header, query.after, query.lastEventId].filter((text) => typeof text === 'string' && text !== '');
-  return { token: bearerToken(request) ?? query.token, cursors: cursors as string[] };
+  return cursors as string[];
 }
 
 /** Tells the hub when nobody is there any more. Apart, as what listens lives as long as the stream, and so does all it can see. */
-function endWith(response: ServerResponse, hub: Hub, connection: Connection): void {
+function endWith(response: ServerResponse, hub: HttpHub, connection: Connection): void {
   if (response.destroyed) hub.disconnected(connection);
   else response.on('close', () => hub.disconnected(connection));
 }

@@ -1,4 +1,5 @@
 import { clientJson } from '../../stream/json.js';
+import { admit } from '../admission.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { Admission, NewClient, NoQuery } from '../schemas.js';
@@ -18,10 +19,15 @@ export function createClient(app: App, { hub }: Context): void {
         querystring: NoQuery,
         body: NewClient.optional(),
         response: {
+          200: {
+            description: 'The client that one has already, by an account, a key or an identity.',
+            content: { 'application/json': { schema: Admission } },
+          },
           201: { description: 'The client, and its secrets.', content: { 'application/json': { schema: Admission } } },
           ...problems({
             400: 'The body is not valid.',
             403: 'The Origin or Host is not allowed.',
+            409: 'The name belongs to somebody who signs in with it.',
             413: 'The body is too large.',
             415: 'The body is not JSON.',
             422: 'These are more rooms than one may be in.',
@@ -32,21 +38,22 @@ export function createClient(app: App, { hub }: Context): void {
       },
       config: {
         openapi: {
-          requestBody: { required: false, content: { 'application/json': { example: { name: 'carol' } } } },
+          requestBody: { required: false, content: { 'application/json': { example: { rooms: ['lobby'] } } } },
           responses: { 201: { headers: { Location: { schema: { type: 'string' }, example: '/clients/3' } } } },
         },
       },
     },
     async (request, reply) => {
-      const { client, position } = await hub.join(request.body?.name ?? null, request.body?.rooms);
+      const acting = await admit(hub, request, reply);
+      const { client, position, fresh } = await acting.join(request.body?.name ?? null, request.body?.rooms);
       const { index } = client;
       return reply
-        .code(201)
+        .code(fresh ? 201 : 200)
         .header('location', `/clients/${index}`)
         .header('cache-control', 'no-store')
         .send({
           client: clientJson(client),
-          token: hub.credentials.token(index),
+          token: acting.caller.subject === null ? hub.credentials.token(index) : null,
           cursor: hub.credentials.cursor(index, position),
         });
     },

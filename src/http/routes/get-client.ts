@@ -1,5 +1,6 @@
 import type { ClientIndex } from '../../hub/client-index.js';
 import { clientJson } from '../../stream/json.js';
+import { admit } from '../admission.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { Client, IndexParams, NoQuery } from '../schemas.js';
@@ -27,6 +28,9 @@ export function getClient(app: App, { hub }: Context): void {
         },
       },
     },
-    async (request) => clientJson(await hub.clients.get(request.params.index as ClientIndex)),
+    async (request, reply) => {
+      const acting = await admit(hub, request, reply);
+      return clientJson(await acting.client(request.params.index as ClientIndex));
+    },
   );
 }

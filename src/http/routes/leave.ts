@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ClientIndex } from '../../hub/client-index.js';
-import { bearerToken } from '../bearer.js';
+import { admit } from '../admission.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { IndexParams, NoQuery } from '../schemas.js';
@@ -14,7 +14,8 @@ export function leave(app: App, { hub }: Context): void {
         operationId: 'leave',
         tags: ['Self'],
         summary: 'Leave',
-        description: 'The client is no longer listed, its streams end with `bye`, and its mailbox goes.',
+        description:
+          'The client is no longer listed, its streams end with `bye`, and its mailbox goes. A client that signs in stays, also while it is away; an administrator can remove any client but its own.',
         security: [{ token: [] }],
         params: IndexParams,
         querystring: NoQuery,
@@ -23,7 +24,7 @@ export function leave(app: App, { hub }: Context): void {
           ...problems({
             400: 'This cannot be an index.',
             401: 'There is no token, or one that is not genuine.',
-            403: "The token is another client's, or the Origin or Host is not allowed.",
+            403: "The token is another client's, the client signs in, or the Origin or Host is not allowed.",
             404: 'There has never been such a client.',
             410: 'The client has left already.',
             429: 'Too many requests.',
@@ -34,9 +35,9 @@ export function leave(app: App, { hub }: Context): void {
       config: { openapi: { responses: { 204: { description: 'It has left.', content: undefined } } } },
     },
     async (request, reply) => {
+      const acting = await admit(hub, request, reply);
       const index = request.params.index as ClientIndex;
-      await hub.authorize(bearerToken(request), index);
-      await hub.clients.leave(index);
+      await acting.leave(index);
       return reply.code(204).send();
     },
   );

@@ -1,4 +1,5 @@
 import { clientJson } from '../../stream/json.js';
+import { admit } from '../admission.js';
 import { clientLine } from '../client-line.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
@@ -44,7 +45,7 @@ export function listClients(app: App, { hub }: Context): void {
     },
     async (request, reply) => {
       const type = negotiate(request, ['application/json', 'text/plain']);
-      const page = hub.clients.list(request.query);
+      const page = (await admit(hub, request, reply)).list(request.query);
       const next = nextPath('/clients', { ...request.query, after: page.next });
       if (next !== null) reply.header('link', `<${next}>; rel="next"`);
       varyByAccept(reply);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ClientIndex } from '../../hub/client-index.js';
-import { bearerToken } from '../bearer.js';
+import { admit } from '../admission.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { MemberParams, NoQuery, Room } from '../schemas.js';
@@ -28,22 +28,26 @@ export function membership(app: App, { hub }: Context): void {
         tags: ['Rooms'],
         summary: 'Enter a room',
         description:
-          'From now on its streams get what is sent to the room. A room that is not there is made. Done twice, it is done once.',
+          'From now on its streams get what is sent to the room. A room that is not there is made; a private one is entered by who is invited. Done twice, it is done once.',
         security: [{ token: [] }],
         params: MemberParams,
         querystring: NoQuery,
         response: {
           200: { ...room, description: 'It was in the room already.' },
           201: { ...room, description: 'It has entered.' },
-          ...problems({ ...REFUSALS, 422: 'It is in as many rooms as one may be in.' }),
+          ...problems({
+            ...REFUSALS,
+            409: 'It is invited to a private room of this name, and in another of it.',
+            422: 'It is in as many rooms as one may be in.',
+          }),
         },
       },
     },
     async (request, reply) => {
       const { room, index } = request.params;
-      await hub.authorize(bearerToken(request), index as ClientIndex);
-      const entered = await hub.enter(index as ClientIndex, room);
-      return reply.code(entered ? 201 : 200).send(hub.room(room));
+      const acting = await admit(hub, request, reply);
+      const entered = await acting.enter(index as ClientIndex, room);
+      return reply.code(entered ? 201 : 200).send(acting.entered(room));
     },
   );
 
@@ -54,7 +58,8 @@ export function membership(app: App, { hub }: Context): void {
         operationId: 'exitRoom',
         tags: ['Rooms'],
         summary: 'Leave a room',
-        description: 'It still gets what was sent before. Where it is not in the room, nothing happens.',
+        description:
+          'It still gets what was sent before. Where it is not in the room, nothing happens. The owner of a private room puts others out in this way.',
         security: [{ token: [] }],
         params: MemberParams,
         querystring: NoQuery,
@@ -64,8 +69,8 @@ export function membership(app: App, { hub }: Context): void {
     },
     async (request, reply) => {
       const { room, index } = request.params;
-      await hub.authorize(bearerToken(request), index as ClientIndex);
-      await hub.exit(index as ClientIndex, room);
+      const acting = await admit(hub, request, reply);
+      await acting.exit(index as ClientIndex, room);
       return reply.code(204).send();
     },
   );

@@ -1,9 +1,6 @@
-import type { FastifyRequest } from 'fastify';
 import type { Seq } from '../../engine/engine.js';
-import type { ClientIndex } from '../../hub/client-index.js';
-import type { Hub } from '../../hub/hub.js';
 import type { Address } from '../../hub/topics.js';
-import { bearerToken } from '../bearer.js';
+import { admit } from '../admission.js';
 import { LINES, NDJSON_TYPE } from '../bodies.js';
 import { Bulk } from '../bulk.js';
 import type { App, Context } from '../context.js';
@@ -98,14 +95,14 @@ export function messages(app: App, context: Context): void {
       },
     },
     async (request, reply) => {
-      const from = await senderOf(hub, request);
+      const acting = await admit(hub, request, reply);
       const idempotencyKey = request.headers['idempotency-key'];
       if ((request.body as unknown) === LINES) {
-        await new Bulk(context, request, from, idempotencyKey).answer(reply);
+        await new Bulk(context, request, acting, idempotencyKey).answer(reply);
         return reply;
       }
       const { to, text, data, ttl } = request.body;
-      const sent = await hub.sending.send(from, { to: to as Address, text, data, ttl, idempotencyKey });
+      const sent = await acting.send({ to: to as Address, text, data, ttl, idempotencyKey });
       return answerSent(reply, metrics, pathOf(to as Address), sent);
     },
   );
@@ -134,10 +131,11 @@ export function messages(app: App, context: Context): void {
       },
     },
     async (request, reply) => {
-      const index = await hub.authenticateSomebody(bearerToken(request));
+      const acting = await admit(hub, request, reply);
+      const index = acting.self();
       const { after } = request.query;
-      const place = after === undefined ? undefined : await hub.placeOf(after, index, 'after');
-      const page = await hub.readEveryone(index, historyQuery(request.query, place), goneSignal(reply));
+      const place = after === undefined ? undefined : await acting.placeOf(after, true, 'after');
+      const page = await acting.readEveryone(historyQuery(request.query, place), goneSignal(reply));
       return answerHistory(reply, page, hub.credentials.cursor(index, page.position));
     },
   );
@@ -168,15 +166,10 @@ export function messages(app: App, context: Context): void {
       },
     },
     async (request, reply) => {
-      const index = await hub.authenticateSomebody(bearerToken(request));
-      return answerEntry(reply, await hub.readMessageToEveryone(index, request.params.id as Seq));
+      const acting = await admit(hub, request, reply);
+      return answerEntry(reply, await acting.readMessageToEveryone(request.params.id as Seq));
     },
   );
-}
-
-async function senderOf(hub: Hub, request: FastifyRequest): Promise<ClientIndex | null> {
-  const token = bearerToken(request);
-  return token === undefined ? null : hub.authenticate(token);
 }
 
 /** Where messages to this address are read. */

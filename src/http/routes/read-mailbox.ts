@@ -1,6 +1,6 @@
 import type { Seq } from '../../engine/engine.js';
 import type { ClientIndex } from '../../hub/client-index.js';
-import { bearerToken } from '../bearer.js';
+import { admit } from '../admission.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { goneSignal } from '../gone.js';
@@ -36,10 +36,11 @@ export function readMailbox(app: App, { hub }: Context): void {
     },
     async (request, reply) => {
       const index = request.params.index as ClientIndex;
-      await hub.authorize(bearerToken(request), index);
+      const acting = await admit(hub, request, reply);
+      await acting.assertSelf(index);
       const { after } = request.query;
-      const place = after === undefined ? undefined : await hub.placeOf(after, index, 'after');
-      const page = await hub.readMailbox(index, historyQuery(request.query, place), goneSignal(reply));
+      const place = after === undefined ? undefined : await acting.placeOf(after, true, 'after');
+      const page = await acting.readMailbox(index, historyQuery(request.query, place), goneSignal(reply));
       return answerHistory(reply, page, hub.credentials.cursor(index, page.position));
     },
   );
@@ -71,7 +72,8 @@ export function readMailbox(app: App, { hub }: Context): void {
     },
     async (request, reply) => {
       const index = request.params.index as ClientIndex;
-      const entry = await hub.readMessage(index, request.params.id as Seq, bearerToken(request));
+      const acting = await admit(hub, request, reply);
+      const entry = await acting.readMessage(index, request.params.id as Seq);
       return answerEntry(reply, entry);
     },
   );

@@ -1,7 +1,7 @@
 import type { Seq } from '../../engine/engine.js';
 import type { ClientIndex } from '../../hub/client-index.js';
 import { readStateJson } from '../../stream/json.js';
-import { bearerToken } from '../bearer.js';
+import { admit } from '../admission.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { IndexParams, NoQuery, ReadMarks, ReadState } from '../schemas.js';
@@ -36,8 +36,8 @@ export function readUpTo(app: App, { hub }: Context): void {
     },
     async (request, reply) => {
       const index = request.params.index as ClientIndex;
-      await hub.authorize(bearerToken(request), index);
-      return reply.header('cache-control', 'no-store').send(readStateJson(await hub.readState(index)));
+      const acting = await admit(hub, request, reply);
+      return reply.header('cache-control', 'no-store').send(readStateJson(await acting.readState(index)));
     },
   );
 
@@ -69,14 +69,14 @@ export function readUpTo(app: App, { hub }: Context): void {
     },
     async (request, reply) => {
       const index = request.params.index as ClientIndex;
-      await hub.authorize(bearerToken(request), index);
+      const acting = await admit(hub, request, reply);
       const { mailbox, everyone, rooms } = request.body;
       const marks = {
         mailbox: placeOf(mailbox),
         everyone: placeOf(everyone),
         rooms: new Map(Object.entries(rooms ?? {}).map(([room, id]) => [room, Number(id) as Seq])),
       };
-      return reply.header('cache-control', 'no-store').send(readStateJson(await hub.markRead(index, marks)));
+      return reply.header('cache-control', 'no-store').send(readStateJson(await acting.markRead(index, marks)));
     },
   );
 }

@@ -1,5 +1,5 @@
 import type { ClientIndex } from '../../hub/client-index.js';
-import { bearerToken } from '../bearer.js';
+import { admit } from '../admission.js';
 import { clientJson } from '../../stream/json.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
@@ -14,6 +14,8 @@ export function renameClient(app: App, { hub }: Context): void {
         operationId: 'renameClient',
         tags: ['Self'],
         summary: "Change a client's name",
+        description:
+          'Of who came without signing in: the name of who signs in is that of the account, the key or the identity.',
         security: [{ token: [] }],
         params: IndexParams,
         querystring: NoQuery,
@@ -23,8 +25,9 @@ export function renameClient(app: App, { hub }: Context): void {
           ...problems({
             400: 'The name is not valid.',
             401: 'There is no token, or one that is not genuine.',
-            403: "The token is another client's, or the Origin or Host is not allowed.",
+            403: "The token is another client's, the client signs in, or the Origin or Host is not allowed.",
             404: 'There has never been such a client.',
+            409: 'The name belongs to somebody who signs in with it.',
             410: 'The client has left.',
             413: 'The body is too large.',
             415: 'The body is not JSON.',
@@ -33,12 +36,12 @@ export function renameClient(app: App, { hub }: Context): void {
           }),
         },
       },
-      config: { openapi: { requestBody: { content: { 'application/json': { example: { name: 'alice' } } } } } },
+      config: { openapi: { requestBody: { content: { 'application/json': { example: { name: 'dave' } } } } } },
     },
-    async (request) => {
+    async (request, reply) => {
+      const acting = await admit(hub, request, reply);
       const index = request.params.index as ClientIndex;
-      await hub.authorize(bearerToken(request), index);
-      return clientJson(await hub.clients.rename(index, request.body.name));
+      return clientJson(await acting.rename(index, request.body.name));
     },
   );
 }

@@ -1,5 +1,5 @@
 import type { Seq } from '../../engine/engine.js';
-import { bearerToken } from '../bearer.js';
+import { admit } from '../admission.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { goneSignal } from '../gone.js';
@@ -55,11 +55,10 @@ export function roomMessages(app: App, { hub, metrics }: Context): void {
     },
     async (request, reply) => {
       const { room } = request.params;
-      const token = bearerToken(request);
-      const from = token === undefined ? null : await hub.authenticate(token);
+      const acting = await admit(hub, request, reply);
       const { text, data, ttl } = request.body;
       const idempotencyKey = request.headers['idempotency-key'];
-      const sent = await hub.sending.send(from, { to: { room }, text, data, ttl, idempotencyKey });
+      const sent = await acting.send({ to: { room }, text, data, ttl, idempotencyKey });
       return answerSent(reply, metrics, `/rooms/${room}/messages`, sent);
     },
   );
@@ -88,10 +87,11 @@ export function roomMessages(app: App, { hub, metrics }: Context): void {
       },
     },
     async (request, reply) => {
+      const acting = await admit(hub, request, reply);
       const { after } = request.query;
-      const place = after === undefined ? undefined : await hub.placeOf(after, null, 'after');
+      const place = after === undefined ? undefined : await acting.placeOf(after, false, 'after');
       const query = historyQuery(request.query, place);
-      const page = await hub.readRoom(request.params.room, query, goneSignal(reply));
+      const page = await acting.readRoom(request.params.room, query, goneSignal(reply));
       return answerHistory(reply, page, String(page.position));
     },
   );
@@ -119,7 +119,8 @@ export function roomMessages(app: App, { hub, metrics }: Context): void {
     },
     async (request, reply) => {
       const { room, id } = request.params;
-      return answerEntry(reply, await hub.readRoomMessage(room, id as Seq));
+      const acting = await admit(hub, request, reply);
+      return answerEntry(reply, await acting.readRoomMessage(room, id as Seq));
     },
   );
 }

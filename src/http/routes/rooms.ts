@@ -1,4 +1,5 @@
 import { clientJson } from '../../stream/json.js';
+import { admit } from '../admission.js';
 import { clientLine } from '../client-line.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
@@ -41,7 +42,8 @@ export function rooms(app: App, { hub }: Context): void {
       },
     },
     async (request, reply) => {
-      const { rooms, total, next } = hub.clients.rooms.list(request.query);
+      const acting = await admit(hub, request, reply);
+      const { rooms, total, next } = acting.listRooms(request.query);
       const path = nextPath('/rooms', { limit: request.query.limit, after: next });
       if (path !== null) reply.header('link', `<${path}>; rel="next"`);
       return reply.send({ rooms, total, next: path });
@@ -68,7 +70,7 @@ export function rooms(app: App, { hub }: Context): void {
         },
       },
     },
-    async (request) => hub.room(request.params.room),
+    async (request, reply) => (await admit(hub, request, reply)).room(request.params.room),
   );
 
   app.get(
@@ -111,7 +113,7 @@ export function rooms(app: App, { hub }: Context): void {
     async (request, reply) => {
       const type = negotiate(request, ['application/json', 'text/plain']);
       const { room } = request.params;
-      const page = hub.listMembers(room, request.query);
+      const page = (await admit(hub, request, reply)).listMembers(room, request.query);
       const next = nextPath(`/rooms/${room}/members`, { ...request.query, after: page.next });
       if (next !== null) reply.header('link', `<${next}>; rel="next"`);
       varyByAccept(reply);

@@ -1,5 +1,5 @@
 import type { ClientIndex } from '../../hub/client-index.js';
-import { bearerToken } from '../bearer.js';
+import { admit } from '../admission.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { IndexParams, NewMessage, NoQuery, SendHeaders, SentMessage } from '../schemas.js';
@@ -41,11 +41,10 @@ export function send(app: App, { hub, metrics }: Context): void {
     },
     async (request, reply) => {
       const client = request.params.index as ClientIndex;
-      const token = bearerToken(request);
-      const from = token === undefined ? null : await hub.authenticate(token);
+      const acting = await admit(hub, request, reply);
       const { text, data, ttl } = request.body;
       const idempotencyKey = request.headers['idempotency-key'];
-      const sent = await hub.sending.send(from, { to: { client }, text, data, ttl, idempotencyKey });
+      const sent = await acting.send({ to: { client }, text, data, ttl, idempotencyKey });
       return answerSent(reply, metrics, `/clients/${client}/messages`, sent);
     },
   );

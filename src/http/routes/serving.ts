@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { admit } from '../admission.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
 import { HttpProblem } from '../problem.js';
@@ -59,6 +60,9 @@ export function serving(app: App, { hub, metrics }: Context): void {
         },
       },
     },
-    async (_request, reply) => reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+    async (request, reply) => {
+      (await admit(hub, request, reply)).measure();
+      return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+    },
   );
 }
