@@ -27,7 +27,8 @@ ENV NODE_ENV=production \
 # What changes least comes first: a change to the source leaves the dependencies' layer alone.
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/package ./
-RUN mkdir /data && chown node:node /data
+# So that `docker exec CONTAINER interchat …` is the command.
+RUN mkdir /data && chown node:node /data && chmod +x dist/cli/main.js && ln -s /app/dist/cli/main.js /usr/local/bin/interchat
 USER node
 VOLUME /data
 EXPOSE 8080

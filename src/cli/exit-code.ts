@@ -1,4 +1,4 @@
-import { ClientGone, ProblemError, Unreachable } from '../sdk/errors.js';
+import { ClientGone, CredentialOver, ProblemError, Unreachable } from '../sdk/errors.js';
 
 /** What the process ends with; scripts may rely on it. */
 export const ExitCode = {
@@ -42,6 +42,7 @@ export class UsageError extends CommandError {
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommandError) return error.exitCode;
   if (error instanceof ClientGone) return ExitCode.notThere;
+  if (error instanceof CredentialOver) return ExitCode.noCredential;
   if (error instanceof Unreachable) return ExitCode.unreachable;
   if (!(error instanceof ProblemError)) return ExitCode.failed;
   if (['no-such-client', 'no-such-room', 'client-gone'].includes(error.code)) return ExitCode.notThere;

@@ -1,12 +1,13 @@
 import { InterChat } from '../sdk/index.js';
 import type { Command } from './command.js';
+import { withCredential } from './credential.js';
 import { ExitCode, UsageError } from './exit-code.js';
 import { optionsHelp, readOptions } from './options.js';
 import { write } from './output.js';
 import { visibleJson } from './visible.js';
 import { clientLine } from './wording.js';
 
-const OPTIONS = ['url', 'json', 'timeout'] as const;
+const OPTIONS = ['url', 'token', 'json', 'timeout'] as const;
 
 export const command: Command = {
   usage: 'list [--json]',
@@ -17,10 +18,12 @@ export const command: Command = {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);
     if (positionals.length > 0) throw new UsageError(`list takes no arguments, not ${positionals.join(' ')}.`);
     const { url, json, timeout } = settings;
-    const api = new InterChat(url, { retries: 0, timeout });
-    for await (const client of api.clients({ limit: 1000 })) {
-      await write(`${json ? visibleJson(client) : clientLine(client)}\n`);
-    }
+    await withCredential(settings, async ({ token }) => {
+      const api = new InterChat(url, { retries: 0, token, timeout });
+      for await (const client of api.clients({ limit: 1000 })) {
+        await write(`${json ? visibleJson(client) : clientLine(client)}\n`);
+      }
+    });
     return ExitCode.done;
   },
 };

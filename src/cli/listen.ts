@@ -1,15 +1,17 @@
 import { type Client, connect, type Message } from '../sdk/index.js';
 import type { Command } from './command.js';
+import { type Credential, withCredential } from './credential.js';
 import { Handler, type Outcome } from './exec/handler.js';
 import { ownPath } from './exec/own-path.js';
 import { readAhead, received } from './exec/read-ahead.js';
 import { ExitCode, UsageError } from './exit-code.js';
 import { type OptionName, optionsHelp, readOptions, type Settings, variableOf } from './options.js';
 import { note, write } from './output.js';
-import { readState, writeState } from './state-file.js';
-import { visible, visibleJson } from './visible.js';
+import { NEWEST } from './place.js';
+import { readState, type State, writeState } from './state-file.js';
+import { visibleJson } from './visible.js';
 import { isColorWanted, isWanted } from './when.js';
-import { errorLine, messageLines, presenceLine } from './wording.js';
+import { connectedLine, deletedLine, errorLine, invitedLine, messageLines, presenceLine } from './wording.js';
 
 const OPTIONS = [
   'url',
@@ -58,44 +60,61 @@ export const command: Command = {
   async run(args) {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);
     if (positionals.length > 0) throw new UsageError(`listen takes no arguments, not ${positionals.join(' ')}.`);
-    const { url, since, state, exec, presence, once, timeout, quiet } = settings;
+    const { since, state, exec, presence } = settings;
     if (since !== undefined && state !== undefined) {
       throw new UsageError('--since and --state both say from where to go on: give one of them.');
     }
     if (exec !== undefined && presence) throw new UsageError('--exec is for messages: --presence does not go with it.');
-    const cursor = since ?? (state === undefined ? undefined : (await readState(state))?.cursor);
-    const stopping = stopOnSignals();
-    let client: Client;
-    try {
-      client = await open(settings, cursor, stopping.signal);
-    } catch (error) {
-      if (stopping.signal.aborted) return once ? ExitCode.failed : ExitCode.done;
-      throw error;
-    }
-    // To be missing something is not a thing to keep quiet about.
-    client.on('gap', () => note('Messages were missed: they are no longer kept.'));
-    const keep = async (cursor: string) => {
-      if (state !== undefined) await writeState(state, { url, token: client.token, cursor });
-    };
-    await keep(client.cursor);
-    if (!quiet) tell(client, cursor !== undefined || settings.token !== undefined);
-    const timer = timeout === undefined ? undefined : setTimeout(() => stopping.abort(), timeout);
-    const deal = exec === undefined ? printer(client, settings) : handler(client, exec, settings, stopping.signal);
-    let last: Outcome | undefined;
-    for await (const { message, cursor } of exec === undefined ? received(client) : readAhead(client, READ_AHEAD)) {
-      // A bot hears in a room what it says there itself, and would answer for ever.
-      const isOwn = exec !== undefined && message.from?.index === client.index;
-      const outcome = isOwn ? undefined : await deal(message, cursor);
-      if (outcome === 'interrupted') break;
-      await keep(cursor);
-      last = outcome ?? last;
-      if (once && last !== undefined) break;
-    }
-    clearTimeout(timer);
-    await client.close();
-    return once && last !== 'handled' ? ExitCode.failed : ExitCode.done;
+    const kept = state === undefined ? undefined : await readState(state);
+    return withCredential(settings, (credential) => listen(settings, credential, kept));
   },
 };
+
+async function listen(settings: ListenSettings, credential: Credential, kept: State | undefined): Promise<number> {
+  const { url, since, state, exec, once, timeout, quiet } = settings;
+  const cursor = since ?? kept?.cursor;
+  const token = credential.token ?? credentialOf(kept);
+  const stopping = stopOnSignals();
+  let client: Client;
+  try {
+    // Who has signed in is somebody who was there before: what was said then is in its history.
+    const place = cursor ?? (credential.stored && NEWEST);
+    client = await open(settings, token, place, stopping.signal);
+  } catch (error) {
+    if (stopping.signal.aborted) return once ? ExitCode.failed : ExitCode.done;
+    throw error;
+  }
+  // To be missing something is not a thing to keep quiet about.
+  client.on('gap', () => note('Messages were missed: they are no longer kept.'));
+  const keep = async (cursor: string) => {
+    if (state !== undefined) await writeState(state, { url, token: client.token, cursor });
+  };
+  await keep(client.cursor);
+  if (!quiet) tell(client, cursor !== undefined || token !== undefined);
+  const timer = timeout === undefined ? undefined : setTimeout(() => stopping.abort(), timeout);
+  const deal = exec === undefined ? printer(client, settings) : handler(client, exec, settings, stopping.signal);
+  let last: Outcome | undefined;
+  for await (const { message, cursor } of exec === undefined ? received(client) : readAhead(client, READ_AHEAD)) {
+    // A bot hears in a room what it says there itself, and would answer for ever.
+    const isOwn = exec !== undefined && message.from?.index === client.index;
+    const outcome = isOwn ? undefined : await deal(message, cursor);
+    if (outcome === 'interrupted') break;
+    await keep(cursor);
+    last = outcome ?? last;
+    if (once && last !== undefined) break;
+  }
+  clearTimeout(timer);
+  await client.close();
+  return once && last !== 'handled' ? ExitCode.failed : ExitCode.done;
+}
+
+/**
+ * What a state says of who it is, where its cursor does not: that of a client that signs in proves nothing by itself. A client's own
+ * token is refused once the client has left, where the cursor alone begins as a new one.
+ */
+function credentialOf(state: State | undefined): string | undefined {
+  return state?.token.startsWith('ict_') ? undefined : state?.token;
+}
 
 /** Aborts at the first Ctrl-C; the second ends the process at once. */
 function stopOnSignals(): AbortController {
@@ -109,7 +128,8 @@ function stopOnSignals(): AbortController {
 }
 
 function open(
-  { url, name, rooms, presence, token, timeout }: ListenSettings,
+  { url, name, rooms, presence, timeout }: ListenSettings,
+  token: string | undefined,
   cursor: string | undefined,
   signal: AbortSignal,
 ): Promise<Client> {
@@ -156,11 +176,13 @@ function handler(client: Client, exec: string, { url, tries, json }: ListenSetti
 
 /** Says on standard error how it goes. */
 function tell(client: Client, known: boolean): void {
-  const { index, welcome } = client;
-  note(`Client ${visible(String(index))} connected.`);
+  const { welcome } = client;
+  note(connectedLine(client));
   if (known && !welcome.resumed) note('The server does not know that client any more: this is a new one.');
   client.on('disconnected', ({ error, retryIn }) =>
     note(`Disconnected (${errorLine(error)}), trying again in ${Math.ceil(retryIn / 1000)} s.`),
   );
   client.on('welcome', () => note('Back.'));
+  client.on('deleted', (deleted) => note(deletedLine(deleted)));
+  client.on('invited', (invited) => note(invitedLine(invited)));
 }

@@ -24,6 +24,19 @@ export interface Settings {
   readonly state: string | undefined;
   /** Milliseconds. */
   readonly timeout: number | undefined;
+  /** Permissions. */
+  readonly may: readonly string[] | undefined;
+  readonly admin: boolean;
+  /** As it was written. */
+  readonly expires: string | undefined;
+  readonly everywhere: boolean;
+  /** As it was written. */
+  readonly for: string | undefined;
+  readonly reason: string | undefined;
+  /** Of a server on this machine: see EngineConfig, which checks them. */
+  readonly data: string | undefined;
+  readonly engine: string | undefined;
+  readonly secret: string | undefined;
 }
 
 export type OptionName = keyof Settings;
@@ -36,7 +49,10 @@ interface Option {
 
 const OPTIONS: Readonly<Record<OptionName, Option>> = {
   url: { value: 'URL', help: 'the server [http://127.0.0.1:8080]' },
-  token: { value: 'TOKEN', help: 'be the client whose token this is; better given as a variable' },
+  token: {
+    value: 'TOKEN',
+    help: 'who you are: a client’s token, that of a session, or a key; better given as a variable',
+  },
   name: { value: 'NAME', help: 'what to be called' },
   rooms: { value: 'LIST', help: 'rooms to enter at once, with commas between them' },
   presence: { help: 'tell who comes and goes' },
@@ -51,6 +67,15 @@ const OPTIONS: Readonly<Record<OptionName, Option>> = {
   tries: { value: 'NUMBER', help: 'how often CMD is tried for a message; 0 = as often as it takes [3]' },
   state: { value: 'FILE', help: 'keep there who this is and how far it has come, and go on from there the next time' },
   timeout: { value: 'SECONDS', help: 'how long to wait' },
+  may: { value: 'LIST', help: 'what it may do, with commas: connect, list, send:TARGET, read:ROOM, admin' },
+  admin: { help: 'may do everything, and keep order' },
+  expires: { value: 'TIME', help: 'until when it is taken: 12h, 90d, or a date [until it is revoked]' },
+  everywhere: { help: 'on all devices' },
+  for: { value: 'TIME', help: 'for how long: 30m, 12h, 90d' },
+  reason: { value: 'TEXT', help: 'why' },
+  data: { value: 'FOLDER', help: 'of a server on this machine: the folder that it keeps its data in [./data]' },
+  engine: { value: 'ENGINE', help: 'of a server on this machine: lmdb, or nats://HOST [lmdb]' },
+  secret: { value: 'SECRET', help: 'of a server: what it was given to sign with; better given as a variable' },
 };
 
 /** Everything is a flag or a variable: `--url` is INTERCHAT_URL. */
@@ -61,6 +86,8 @@ export function variableOf(name: OptionName): string {
 export interface CommandLine<K extends OptionName> {
   readonly settings: Pick<Settings, K>;
   readonly positionals: readonly string[];
+  /** Whether it was set, by a flag or a variable. */
+  readonly isGiven: (name: K) => boolean;
 }
 
 /**
@@ -96,9 +123,18 @@ export function readOptions<K extends OptionName>(
     tries: () => number('tries', value('tries') ?? '3'),
     state: () => value('state'),
     timeout: () => milliseconds(value('timeout')),
+    may: () => items(value('may')),
+    admin: () => on('admin'),
+    expires: () => value('expires'),
+    everywhere: () => on('everywhere'),
+    for: () => value('for'),
+    reason: () => value('reason'),
+    data: () => value('data'),
+    engine: () => value('engine'),
+    secret: () => value('secret'),
   };
   const settings = Object.fromEntries(takes.map((name) => [name, read[name]()])) as Pick<Settings, K>;
-  return { settings, positionals };
+  return { settings, positionals, isGiven: (name) => text(name) !== undefined };
 }
 
 /**
@@ -148,6 +184,10 @@ function when(name: OptionName, text = 'auto'): When {
   const found = WHENS.find((when) => when === text);
   if (found) return found;
   throw new UsageError(`--${name} takes ${WHENS.join(', ')}, not ${JSON.stringify(text)}.`);
+}
+
+function items(text: string | undefined): string[] | undefined {
+  return text?.split(',').flatMap((item) => (item.trim() === '' ? [] : [item.trim()]));
 }
 
 function roomNames(text: string | undefined): string[] | undefined {

@@ -1,6 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import { type Destination, InterChat, type Sent } from '../sdk/index.js';
 import type { Command } from './command.js';
+import { withCredential } from './credential.js';
 import { CommandError, ExitCode, UsageError } from './exit-code.js';
 import { optionsHelp, readOptions } from './options.js';
 import { note, write } from './output.js';
@@ -18,7 +19,7 @@ export const command: Command = {
     'Sends a text. TARGET is the index of a client, or its name if only one has it (with several, they are listed and',
     "nothing is sent: exit code 1); #room for all who are in that room (in a shell: '#room'); or everyone. With -, or without TEXT where standard input is no terminal, the text is read from",
     'there, and one line break at its end is taken off. A TEXT that begins with a dash goes behind --.',
-    'Without a token the message comes from nobody. A server that cannot be reached, or has no room for the moment, is asked',
+    'Without a token, or interchat login, the message comes from nobody. A server that cannot be reached, or has no room for the moment, is asked',
     'again some times, with growing pauses; the message is sent once, however often it takes.',
   ].join('\n'),
   options: optionsHelp(OPTIONS),
@@ -26,7 +27,7 @@ export const command: Command = {
   async run(args) {
     const { settings, positionals } = readOptions(args, OPTIONS, process.env);
     const [target, argument, ...rest] = positionals;
-    const { url, token, json, quiet, timeout } = settings;
+    const { url, json, quiet, timeout } = settings;
     if (target === undefined) throw new UsageError('To whom? Give an index, a name, a #room, or everyone.');
     // A bot that answers whoever sent to it need not ask first whether anybody did.
     if (target === '' && process.env.INTERCHAT_FROM === '') {
@@ -34,12 +35,14 @@ export const command: Command = {
       return ExitCode.done;
     }
     if (rest.length > 0) throw new UsageError('send takes one text: put it in quotation marks.');
-    // What is sent has a key of its own, so that trying again never sends it twice.
-    const api = new InterChat(url, { retries: RETRIES, token, timeout });
     const text = await textOf(argument);
     if (text === '') throw new UsageError('There is nothing to send: the text is empty.');
-    const to = await findTarget(api, target);
-    const sent = await api.sendTo(to, text);
+    const { to, sent } = await withCredential(settings, async ({ token }) => {
+      // What is sent has a key of its own, so that trying again never sends it twice.
+      const api = new InterChat(url, { retries: RETRIES, token, timeout });
+      const to = await findTarget(api, target);
+      return { to, sent: await api.sendTo(to, text) };
+    });
     if (json) await write(`${visibleJson(sent)}\n`);
     else if (!quiet) await write(`${confirmation(to, sent)}\n`);
     return ExitCode.done;

@@ -1,16 +1,15 @@
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
 import { CommandError, ExitCode, UsageError } from './exit-code.js';
 import { type OptionName, variableOf } from './options.js';
+import { configFile } from './xdg.js';
 
 /** A setting on a line, such as `name = alice`; a comment begins with #. */
 const SETTING = /^\s*([a-z-]+)\s*=\s*(.*?)\s*$/;
 const NO_SETTING = /^\s*(#.*)?$/;
 
-/** Where the settings of somebody are: see the XDG Base Directory Specification, which wants a relative path to be ignored. */
-export function settingsFile({ XDG_CONFIG_HOME: folder = '' }: NodeJS.ProcessEnv): string {
-  return join(isAbsolute(folder) ? folder : join(homedir(), '.config'), 'interchat', 'settings');
+/** Where the settings of somebody are. */
+export function settingsFile(env: NodeJS.ProcessEnv): string {
+  return configFile(env, 'settings');
 }
 
 /**

@@ -1,5 +1,6 @@
-import { open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { CommandError, ExitCode } from './exit-code.js';
+import { writePrivately } from './private-file.js';
 
 /** Who a client is, and how far it has come. */
 export interface State {
@@ -42,17 +43,8 @@ export async function readState(file: string): Promise<State | undefined> {
  * @throws CommandError when it cannot be written
  */
 export async function writeState(file: string, state: State): Promise<void> {
-  const next = `${file}.new`;
   try {
-    const handle = await open(next, 'w', 0o600);
-    try {
-      await handle.chmod(0o600);
-      await handle.writeFile(`${JSON.stringify(state)}\n`);
-      await handle.datasync();
-    } finally {
-      await handle.close();
-    }
-    await rename(next, file);
+    await writePrivately(file, `${JSON.stringify(state)}\n`);
   } catch (error) {
     throw cannot(error, file);
   }

@@ -1,4 +1,14 @@
-import type { ClientInfo, Destination, Message, Presence, RoomInfo } from '../sdk/index.js';
+import type {
+  Client,
+  ClientInfo,
+  Deleted,
+  Destination,
+  Invited,
+  Message,
+  Presence,
+  RoomInfo,
+  WhoAmI,
+} from '../sdk/index.js';
 import { ProblemError } from '../sdk/errors.js';
 import { colored, dimmed } from './color.js';
 import { timeOf } from './time.js';
@@ -42,8 +52,46 @@ export function messageLines({ from, to, text, data, sentAt }: Message, { colors
 }
 
 /** A room in a list, on one line. */
-export function roomLine({ name, members, online }: RoomInfo): string {
-  return visible(`#${name}: ${count(members, 'member')}, ${online} online.`);
+export function roomLine({ name, members, online, private: isPrivate }: RoomInfo): string {
+  return visible(`#${name}: ${count(members, 'member')}, ${online} online${isPrivate ? ', private' : ''}.`);
+}
+
+/** That a message is no longer there, on one line. */
+export function deletedLine({ id, to }: Pick<Deleted, 'id' | 'to'>): string {
+  return visible(`Message ${id}${where(to)} was deleted.`);
+}
+
+/** That a client is connected; and as whom, where it has signed in. */
+export function connectedLine({ index, name, isSignedIn }: Pick<Client, 'index' | 'name' | 'isSignedIn'>): string {
+  return visible(`Client ${index} connected${isSignedIn && name !== null ? ` as ${name}` : ''}.`);
+}
+
+/** An invitation, on one line. */
+export function invitedLine({ room, by: { index, name } }: Invited): string {
+  return visible(`${name ?? `Client ${index}`} invites you to #${room}: JOIN ${room}`);
+}
+
+const KINDS: Readonly<Record<WhoAmI['kind'], string>> = {
+  none: 'without a credential',
+  client: 'without an account',
+  account: 'signed in with an account',
+  key: 'by a key',
+  jwt: 'by the identity provider',
+  operator: 'by the secret of the server',
+};
+
+/** Who one is, and what one may do. */
+export function whoLines({ kind, name, client, may, expiresAt }: WhoAmI): string {
+  const nobody = kind === 'operator' ? 'the operator' : 'nobody';
+  const who = client === null ? nobody : `Client ${client.index}${name === null ? '' : ` (${name})`}`;
+  const until = expiresAt === null ? '' : `, until ${timeOf(expiresAt)}`;
+  return `${visible(`You are ${who}, ${KINDS[kind] ?? kind}${until}.`)}\n${visible(`You may ${mayText(may)}.`)}`;
+}
+
+/** What somebody may do. */
+export function mayText(may: readonly string[]): string {
+  if (may.includes('admin')) return 'do everything';
+  return may.length === 0 ? 'do nothing' : may.join(', ');
 }
 
 const CHANGES: Readonly<Record<Presence['change'], string>> = {

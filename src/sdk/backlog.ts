@@ -35,6 +35,14 @@ export class Backlog<T> {
     return item;
   }
 
+  /** Takes out what nobody has taken yet. */
+  discard(unwanted: (item: T) => boolean): void {
+    const kept = this.#items.filter((item) => !unwanted(item));
+    if (kept.length === this.#items.length) return;
+    this.#items.splice(0, this.#items.length, ...kept);
+    wake(this.#wakePutters);
+  }
+
   /** Nothing more will come. What is there can still be taken. */
   end(error?: Error): void {
     if (this.#ended) return;

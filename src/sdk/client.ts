@@ -1,14 +1,16 @@
 import { EventEmitter } from 'node:events';
 import { askedFor, backoff, isPassing, sleep } from './backoff.js';
 import { Backlog } from './backlog.js';
-import { ClientGone, ProblemError, Unreachable } from './errors.js';
+import { ClientGone, CredentialOver, ProblemError, Unreachable } from './errors.js';
 import { type CallOptions, InterChat, type SendOptions } from './interchat.js';
 import type {
   Bye,
   ClientInfo,
   Content,
+  Deleted,
   Destination,
   Gap,
+  Invited,
   ListQuery,
   Message,
   MessagePage,
@@ -33,9 +35,12 @@ export interface ConnectOptions extends TransportOptions {
   readonly rooms?: readonly string[];
   /** Whether to be told, by `presence`, who comes and goes. */
   readonly presence?: boolean;
-  /** The token of the client to be. Without one, and without a cursor, a new client. */
+  /**
+   * The credential of the client to be: its token, that of a session, a key, or a token (JWT) of the identity provider. Without one,
+   * and without a cursor, a new client.
+   */
   readonly token?: string;
-  /** From where to go on. Without a token it also says whose stream it is. */
+  /** From where to go on. Without a token it also says whose stream it is, unless that client signs in. */
   readonly cursor?: string;
   /** Closes the client, as {@link Client.close} does, or gives the connecting up. */
   readonly signal?: AbortSignal;
@@ -61,6 +66,10 @@ export interface ClientEvents {
   presence: [Presence];
   /** How far this client has read, said on whatever device. */
   read: [ReadState];
+  /** A message is no longer there. {@link Client.messages} does not give it out any more if it has not done so yet. */
+  deleted: [Deleted];
+  /** This client may enter a private room. */
+  invited: [Invited];
   /** The server ends the stream. */
   bye: [Bye];
   disconnected: [Disconnection];
@@ -86,14 +95,20 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Promis
 }
 
 /**
- * A client that is connected, from {@link connect}. It goes on until it is closed, leaves, or the server does not know it any
- * more (410, 401, or a `bye` that says so), which {@link messages} throws. Listeners added right after `connect` miss nothing.
+ * A client that is connected, from {@link connect}. It goes on until it is closed, leaves, or the server does not know it or its
+ * credential any more (410, 401, 403, or a `bye` that says so), which {@link messages} throws. Listeners added right after `connect` miss nothing.
  */
 export class Client extends EventEmitter<ClientEvents> {
   readonly index: number;
-  /** Proves that one is this client: keep it to come back as the same later, and keep it secret. */
+  /**
+   * Proves that one is this client: keep it to come back as the same later, and keep it secret. The credential that it was
+   * connected with, where that was a session's token, a key or a JWT.
+   */
   readonly token: string;
-  readonly #api: InterChat;
+  /** Whether it is that of an account, a key or an identity: it stays while it is away, and has its name from there. */
+  readonly isSignedIn: boolean;
+  /** All that can be asked for without a stream, as this client. */
+  readonly api: InterChat;
   readonly #transport: Transport;
   readonly #closing: AbortController;
   readonly #backlog = new Backlog<{ readonly message: Message; readonly cursor: string }>(BACKLOG);
@@ -117,11 +132,12 @@ export class Client extends EventEmitter<ClientEvents> {
     super();
     const { welcome } = stream;
     this.#transport = transport;
-    this.#api = api;
+    this.api = api;
     this.#closing = closing;
     this.#welcome = welcome;
     this.index = welcome.client.index;
     this.token = welcome.token;
+    this.isSignedIn = stream.isSignedIn;
     this.#name = welcome.client.name;
     this.#received = welcome.cursor;
     this.#cursor = welcome.cursor;
@@ -187,96 +203,96 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /** @see InterChat.send */
   send(index: number, content: string | Content, options: SendOptions = {}): Promise<Sent> {
-    return this.#api.send(index, content, options);
+    return this.api.send(index, content, options);
   }
 
   /** @see InterChat.sendTo */
   sendTo(to: Destination, content: string | Content, options: SendOptions = {}): Promise<Sent> {
-    return this.#api.sendTo(to, content, options);
+    return this.api.sendTo(to, content, options);
   }
 
   /** Sends to all members of a room: to this client, too, if it is in it. */
   say(room: string, content: string | Content, options: SendOptions = {}): Promise<Sent> {
-    return this.#api.sendTo({ room }, content, options);
+    return this.api.sendTo({ room }, content, options);
   }
 
   /** Enters a room, which is made if it is not there. */
   enter(room: string, options: CallOptions = {}): Promise<RoomInfo> {
-    return this.#api.enter(this.index, room, options);
+    return this.api.enter(this.index, room, options);
   }
 
   /** Leaves a room; what was sent before still comes. */
   exit(room: string, options: CallOptions = {}): Promise<void> {
-    return this.#api.exit(this.index, room, options);
+    return this.api.exit(this.index, room, options);
   }
 
   /** @see InterChat.listRooms */
   listRooms(query: RoomQuery = {}, options: CallOptions = {}): Promise<RoomPage> {
-    return this.#api.listRooms(query, options);
+    return this.api.listRooms(query, options);
   }
 
   /** @see InterChat.rooms */
   rooms(query: RoomQuery = {}, options: CallOptions = {}): AsyncGenerator<RoomInfo, void, undefined> {
-    return this.#api.rooms(query, options);
+    return this.api.rooms(query, options);
   }
 
   /** @see InterChat.listMembers */
   listMembers(room: string, query: ListQuery = {}, options: CallOptions = {}): Promise<Page> {
-    return this.#api.listMembers(room, query, options);
+    return this.api.listMembers(room, query, options);
   }
 
   /** @see InterChat.readRoom */
   readRoom(room: string, query: ReadQuery = {}, options: CallOptions = {}): Promise<MessagePage> {
-    return this.#api.readRoom(room, query, options);
+    return this.api.readRoom(room, query, options);
   }
 
   /** Reads what was sent to everyone since this client was made. */
   readEveryone(query: ReadQuery = {}, options: CallOptions = {}): Promise<MessagePage> {
-    return this.#api.readEveryone(query, options);
+    return this.api.readEveryone(query, options);
   }
 
   /** How far this client has read, on whatever device, and how much is unread. */
   readState(options: CallOptions = {}): Promise<ReadState> {
-    return this.#api.readState(this.index, options);
+    return this.api.readState(this.index, options);
   }
 
   /** Says how far it has read. */
   markRead(marks: ReadMarks, options: CallOptions = {}): Promise<ReadState> {
-    return this.#api.markRead(this.index, marks, options);
+    return this.api.markRead(this.index, marks, options);
   }
 
   /** @see InterChat.list */
   list(query: ListQuery = {}, options: CallOptions = {}): Promise<Page> {
-    return this.#api.list(query, options);
+    return this.api.list(query, options);
   }
 
   /** @see InterChat.clients */
   clients(query: ListQuery = {}, options: CallOptions = {}): AsyncGenerator<ClientInfo, void, undefined> {
-    return this.#api.clients(query, options);
+    return this.api.clients(query, options);
   }
 
   /** @see InterChat.get */
   get(index: number, options: CallOptions = {}): Promise<ClientInfo> {
-    return this.#api.get(index, options);
+    return this.api.get(index, options);
   }
 
   /** Takes another name. */
   async rename(name: string, options: CallOptions = {}): Promise<ClientInfo> {
-    const client = await this.#api.rename(this.index, name, options);
+    const client = await this.api.rename(this.index, name, options);
     this.#name = client.name;
     return client;
   }
 
   /** Reads this client's mailbox, beside the stream. */
   read(query: ReadQuery = {}, options: CallOptions = {}): Promise<MessagePage> {
-    return this.#api.read(this.index, query, options);
+    return this.api.read(this.index, query, options);
   }
 
-  /** Leaves for good, with the mailbox, and closes. */
+  /** Leaves for good, with the mailbox, and closes. A client that signs in cannot (403): it stays as long as its account or key. */
   async leave(options: CallOptions = {}): Promise<void> {
     this.#leaving = true;
     try {
-      await this.#api.leave(this.index, options);
+      await this.api.leave(this.index, options);
     } catch (error) {
       // Somebody else, or a first try whose answer was lost, was faster.
       const gone = error instanceof ProblemError && (error.status === 404 || error.status === 410);
@@ -329,11 +345,18 @@ export class Client extends EventEmitter<ClientEvents> {
         else if (event.type === 'gap') this.emit('gap', event.gap);
         else if (event.type === 'presence') this.emit('presence', event.presence);
         else if (event.type === 'read') this.emit('read', event.read);
+        else if (event.type === 'invited') this.emit('invited', event.invited);
+        else if (event.type === 'deleted') this.#forget(event.deleted, event.cursor);
         else {
           const { reason } = event.bye;
           this.emit('bye', event.bye);
           if (reason === 'left' && this.#leaving) return undefined;
-          if (reason === 'left' || reason === 'expired') throw new ClientGone(this.index, reason);
+          if (reason === 'left') throw new ClientGone(this.index, reason);
+          if (reason === 'removed' || reason === 'expired' || reason === 'signed-out') {
+            // Whoever has a token from the server itself is told that by its client's end alone.
+            if (reason === 'signed-out' || this.isSignedIn) throw new CredentialOver(reason);
+            throw new ClientGone(this.index, reason);
+          }
           return new Unreachable(`The server ended the stream (${reason}).`);
         }
       }
@@ -376,6 +399,13 @@ export class Client extends EventEmitter<ClientEvents> {
     }
     if (cursor !== '') this.#received = cursor;
     await this.#backlog.put({ message, cursor: this.#received });
+  }
+
+  /** What was deleted while it waited is given to nobody. */
+  #forget(deleted: Deleted, cursor: string): void {
+    this.#backlog.discard(({ message }) => message.id === deleted.id);
+    if (cursor !== '') this.#received = cursor;
+    this.emit('deleted', deleted);
   }
 
   #end(error?: Error): void {

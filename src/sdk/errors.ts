@@ -18,6 +18,8 @@ export interface Problem {
   readonly errors?: readonly InputError[];
   /** For how many milliseconds the server asks to be left alone (Retry-After). */
   readonly retryAfter?: number;
+  /** What the credential would have to allow, such as `send:client/2`. */
+  readonly permission?: string;
 }
 
 /** The server refused: an answer with a 4xx or 5xx status, as problem details (RFC 9457) have it. */
@@ -29,6 +31,7 @@ export class ProblemError extends InterChatError implements Problem {
   readonly detail: string | undefined;
   readonly errors: readonly InputError[];
   readonly retryAfter: number | undefined;
+  readonly permission: string | undefined;
 
   constructor(problem: Problem) {
     super(problem.detail ?? problem.title);
@@ -38,6 +41,7 @@ export class ProblemError extends InterChatError implements Problem {
     this.detail = problem.detail;
     this.errors = problem.errors ?? [];
     this.retryAfter = problem.retryAfter;
+    this.permission = problem.permission;
   }
 }
 
@@ -58,14 +62,34 @@ export class UnexpectedAnswer extends InterChatError {
   override readonly name = 'UnexpectedAnswer';
 }
 
-/** The server ended the stream since the client is no longer there: it was told to leave, or it expired. */
+/** The server ended the stream since the client is no longer there: it was told to leave, was removed, or expired. */
 export class ClientGone extends InterChatError {
   override readonly name = 'ClientGone';
 
   constructor(
     readonly index: number,
-    readonly reason: 'left' | 'expired',
+    readonly reason: 'left' | 'removed' | 'expired',
   ) {
-    super(reason === 'left' ? `Client ${index} has left.` : `Client ${index} has expired.`);
+    super(`Client ${index} ${GONE[reason]}.`);
   }
 }
+
+const GONE = { left: 'has left', removed: 'was removed', expired: 'has expired' } as const;
+
+/**
+ * The server ended the stream since the credential that it was opened with is over: its session was ended, it ran out, or its
+ * account or key was removed or kept out. Coming back takes another.
+ */
+export class CredentialOver extends InterChatError {
+  override readonly name = 'CredentialOver';
+
+  constructor(readonly reason: 'signed-out' | 'removed' | 'expired') {
+    super(OVER[reason]);
+  }
+}
+
+const OVER = {
+  'signed-out': 'This session is over: it was signed out.',
+  removed: 'Whoever this was is removed, or kept out for a time.',
+  expired: 'The credential has run out.',
+} as const;

@@ -1,4 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { Accounts } from './accounts.js';
+import { Keys } from './keys.js';
+import { Moderation } from './moderation.js';
+import { PrivateRooms } from './private-rooms.js';
 import type {
   ClientInfo,
   Content,
@@ -15,11 +19,15 @@ import type {
   RoomQuery,
   Sent,
 } from './resources.js';
+import { Sessions } from './sessions.js';
 import { Transport, type TransportOptions } from './transport.js';
 
 export interface InterChatOptions extends TransportOptions {
-  /** Proves who asks. Without one messages come from nobody, and what is a client's own cannot be had. */
-  readonly token?: string;
+  /**
+   * Proves who asks: a client's token, that of a session, a key, or a token (JWT) of the identity provider. Without one messages
+   * come from nobody, and what is a client's own cannot be had; where only members may come, nothing can.
+   */
+  readonly token?: string | undefined;
 }
 
 export interface CallOptions {
@@ -40,13 +48,25 @@ export interface SendOptions extends CallOptions {
  * might be done twice.
  */
 export class InterChat {
+  readonly sessions: Sessions;
+  readonly accounts: Accounts;
+  readonly keys: Keys;
+  readonly moderation: Moderation;
+  readonly privateRooms: PrivateRooms;
   readonly #transport: Transport;
   readonly #token: string | undefined;
 
   /** @throws TypeError for what is no http or https URL */
   constructor(url: string | URL, options: InterChatOptions = {}) {
-    this.#transport = new Transport(url, options);
-    this.#token = options.token;
+    const transport = new Transport(url, options);
+    const { token } = options;
+    this.#transport = transport;
+    this.#token = token;
+    this.sessions = new Sessions(transport, token);
+    this.accounts = new Accounts(transport, token);
+    this.keys = new Keys(transport, token);
+    this.moderation = new Moderation(transport, token);
+    this.privateRooms = new PrivateRooms(transport, token);
   }
 
   /** One page of those who are there, by index. */
@@ -55,6 +75,7 @@ export class InterChat {
       method: 'GET',
       path: 'clients',
       query: { ...query },
+      token: this.#token,
       repeatable: true,
       signal,
     });
@@ -74,7 +95,8 @@ export class InterChat {
 
   /** One client: `no-such-client` (404) if there never was one of this index, `client-gone` (410) if it has left. */
   get(index: number, { signal }: CallOptions = {}): Promise<ClientInfo> {
-    return this.#transport.call({ method: 'GET', path: `clients/${index}`, repeatable: true, signal });
+    const path = `clients/${index}`;
+    return this.#transport.call({ method: 'GET', path, token: this.#token, repeatable: true, signal });
   }
 
   /**
@@ -100,7 +122,8 @@ export class InterChat {
 
   /** One page of the rooms there are, by name. */
   listRooms(query: RoomQuery = {}, { signal }: CallOptions = {}): Promise<RoomPage> {
-    return this.#transport.call({ method: 'GET', path: 'rooms', query: { ...query }, repeatable: true, signal });
+    const token = this.#token;
+    return this.#transport.call({ method: 'GET', path: 'rooms', query: { ...query }, token, repeatable: true, signal });
   }
 
   /** All rooms there are, by name, asked for page by page. */
@@ -117,13 +140,15 @@ export class InterChat {
 
   /** One room: `no-such-room` (404) if nobody is in it. */
   room(name: string, { signal }: CallOptions = {}): Promise<RoomInfo> {
-    return this.#transport.call({ method: 'GET', path: roomPath(name), repeatable: true, signal });
+    const path = roomPath(name);
+    return this.#transport.call({ method: 'GET', path, token: this.#token, repeatable: true, signal });
   }
 
   /** One page of the members of a room, by index. */
   listMembers(room: string, query: ListQuery = {}, { signal }: CallOptions = {}): Promise<Page> {
     const path = `${roomPath(room)}/members`;
-    return this.#transport.call({ method: 'GET', path, query: { ...query }, repeatable: true, signal });
+    const token = this.#token;
+    return this.#transport.call({ method: 'GET', path, query: { ...query }, token, repeatable: true, signal });
   }
 
   /** Takes the client whose token this is into a room, which is made if it is not there. */
@@ -160,12 +185,18 @@ export class InterChat {
     return this.#transport.call({ method: 'PUT', path, token: this.#token, body: marks, repeatable: true, signal });
   }
 
-  /** Makes a client without a stream: it can be sent to, and reads its messages with its token and {@link read}. */
-  join(
+  /**
+   * Makes a client without a stream: it can be sent to, and reads its messages with its token and {@link read}. By a session, a key
+   * or a JWT it is the client that one has already.
+   */
+  async join(
     options: { readonly name?: string; readonly rooms?: readonly string[] } = {},
     { signal }: CallOptions = {},
   ): Promise<Joined> {
-    return this.#transport.call({ method: 'POST', path: 'clients', body: options, repeatable: false, signal });
+    const token = this.#token;
+    const call = { method: 'POST', path: 'clients', token, body: options, repeatable: false, signal } as const;
+    const joined = await this.#transport.call<Omit<Joined, 'token'> & { readonly token: string | null }>(call);
+    return { ...joined, token: joined.token ?? token ?? '' };
   }
 
   /** Gives the client whose token this is another name. */

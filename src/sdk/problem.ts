@@ -27,6 +27,7 @@ export function problemOf(
     detail: stringOr(known?.detail, known ? title : `Refused with ${status} ${title}, but not by InterChat itself.`),
     errors: Array.isArray(known?.errors) ? known.errors.filter(isInputError) : [],
     ...(wait === undefined ? {} : { retryAfter: wait }),
+    ...(typeof known?.permission === 'string' ? { permission: known.permission } : {}),
   });
 }
 

@@ -76,6 +76,17 @@ export interface RoomInfo {
   readonly members: number;
   /** How many of them have a stream open. */
   readonly online: number;
+  /** It is there to its members alone, and to those who are invited. */
+  readonly private?: true;
+  /** Whose private room it is: an index. */
+  readonly owner?: number;
+}
+
+/** A private room that one may enter. */
+export interface Invitation {
+  readonly room: string;
+  /** Whose room it is: an index. */
+  readonly owner: number;
 }
 
 /** One page of `GET /rooms`, by name. */
@@ -126,6 +137,10 @@ export interface ReadState {
 /** A client that was just made, with the secret that proves who it is. */
 export interface Joined {
   readonly client: ClientInfo;
+  /**
+   * What proves it. The server says null to whoever came by a session, a key or a JWT, which prove that already: this client then
+   * puts that credential in its place.
+   */
   readonly token: string;
   readonly cursor: string;
 }
@@ -149,9 +164,25 @@ export interface Gap {
   readonly to?: Destination;
 }
 
-/** Why the server ends a stream. */
+/** A message is no longer there. */
+export interface Deleted {
+  readonly id: string;
+  /** What it was sent to. */
+  readonly to: Destination;
+}
+
+/** One may enter a private room now. */
+export interface Invited {
+  readonly room: string;
+  readonly by: { readonly index: number; readonly name: string | null };
+}
+
+/**
+ * Why the server ends a stream: `expired` and `signed-out` say that the credential is over, `removed` that the client, its account
+ * or its key is gone, or kept out.
+ */
 export interface Bye {
-  readonly reason: 'shutdown' | 'left' | 'slow-consumer' | 'expired';
+  readonly reason: 'shutdown' | 'left' | 'slow-consumer' | 'expired' | 'removed' | 'signed-out';
 }
 
 /** Which messages to read of a mailbox, a room, or of what was sent to everyone. */
@@ -173,4 +204,113 @@ export interface MessagePage {
   readonly cursor: string;
   /** Whether messages behind `after` are no longer kept. */
   readonly gap: boolean;
+}
+
+/** By what one has shown who one is. */
+export type CredentialKind = 'none' | 'client' | 'account' | 'key' | 'jwt' | 'operator';
+
+/** Who one is, and what one may do. */
+export interface WhoAmI {
+  readonly kind: CredentialKind;
+  /** Of the account, the key or the identity. */
+  readonly name: string | null;
+  /** The client that one is; null for nobody and for the operator. */
+  readonly client: ClientInfo | null;
+  /** Such as `send:client/2`; `*` in a name stands for any characters. */
+  readonly may: readonly string[];
+  /** When the credential ends by itself. */
+  readonly expiresAt: string | null;
+  /** Whether anyone may come, or only who has a credential. */
+  readonly access: 'open' | 'members';
+  /** Whether anyone may make an account. */
+  readonly registration: 'open' | 'closed';
+}
+
+/** A session that has begun. */
+export interface SignedIn extends WhoAmI {
+  readonly client: ClientInfo;
+  /** The secret of the session. Nobody is told it again. */
+  readonly token: string;
+}
+
+/** One device that is signed in. */
+export interface Session {
+  readonly id: string;
+  /** Whether it is the one that asks. */
+  readonly current: boolean;
+  /** What the device called itself. */
+  readonly device: string | null;
+  readonly createdAt: string;
+  /** To the hour. */
+  readonly usedAt: string;
+}
+
+/** Somebody who signs in with a name and a password. */
+export interface Account {
+  readonly name: string;
+  readonly may: readonly string[];
+  readonly createdAt: string;
+}
+
+/** A credential for a machine, without its secret. */
+export interface Key {
+  readonly id: string;
+  readonly name: string;
+  readonly may: readonly string[];
+  readonly createdAt: string;
+  /** Null: it holds until it is revoked. */
+  readonly expiresAt: string | null;
+  /** To the minute; null when it was never used. */
+  readonly usedAt: string | null;
+}
+
+/** A key that was just made. */
+export interface MadeKey extends Key {
+  /** The key itself. Nobody is told it again. */
+  readonly key: string;
+}
+
+/** Whom to keep out, and for how long. */
+export type NewBan = (
+  | { readonly account: string }
+  /** An address, or a range such as `192.0.2.0/24`. */
+  | { readonly address: string }
+  /** The account, the key or the identity of this client. */
+  | { readonly client: number }
+) & { readonly seconds: number; readonly reason?: string };
+
+/** Somebody who is kept out for a time. */
+export interface Ban {
+  readonly id: string;
+  /** Such as `address 192.0.2.0/24`, or `account bob`. */
+  readonly whom: string;
+  readonly until: string;
+  readonly reason: string | null;
+  readonly by: string;
+  readonly createdAt: string;
+}
+
+/** What was done to keep order. */
+export interface AuditEntry {
+  /** Its place in the log. */
+  readonly id: string;
+  readonly at: string;
+  readonly by: string;
+  /** Such as `ban.add`. */
+  readonly action: string;
+  readonly target: string;
+}
+
+/** One page of `GET /audit`, the oldest first. */
+export interface AuditPage {
+  readonly entries: readonly AuditEntry[];
+  /** The path of the next page; null on the last. */
+  readonly next: string | null;
+}
+
+export interface AuditQuery {
+  /** How many on a page: 100 unless set, 1000 at most. */
+  readonly limit?: number;
+  /** Only those behind the entry of this id. */
+  readonly after?: string;
 }

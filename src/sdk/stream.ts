@@ -1,6 +1,6 @@
 import { type ServerSentEvent, EventParser } from './event-parser.js';
 import { UnexpectedAnswer, Unreachable } from './errors.js';
-import type { Bye, Gap, Message, Presence, ReadState, Welcome } from './resources.js';
+import type { Bye, Deleted, Gap, Invited, Message, Presence, ReadState, Welcome } from './resources.js';
 import type { Transport } from './transport.js';
 
 /** Who opens a stream, and from where. */
@@ -23,6 +23,8 @@ export type StreamEvent =
   | { readonly type: 'gap'; readonly gap: Gap }
   | { readonly type: 'presence'; readonly presence: Presence }
   | { readonly type: 'read'; readonly read: ReadState }
+  | { readonly type: 'deleted'; readonly deleted: Deleted; readonly cursor: string }
+  | { readonly type: 'invited'; readonly invited: Invited }
   | { readonly type: 'bye'; readonly bye: Bye };
 
 /** The largest body a server can be set to take, in UTF-16 units: no event has reason to be longer by much. */
@@ -35,6 +37,8 @@ const SILENT_HEARTBEATS = 2.5;
 export class Stream {
   private constructor(
     readonly welcome: Welcome,
+    /** Whether it is that of a client that signs in: by a session, a key or a JWT, and not by a token from the server. */
+    readonly isSignedIn: boolean,
     private readonly parser: EventParser,
     private readonly reader: EventReader,
   ) {}
@@ -65,9 +69,9 @@ export class Stream {
       if (first?.event === 'bye') throw new Unreachable('The server is stopping.', { retryAfter: parser.retry });
       if (!first) throw new Unreachable('The server closed the connection.');
       if (first.event !== 'welcome') throw new UnexpectedAnswer('The stream does not begin with a welcome.');
-      const welcome = readWelcome(first);
+      const { welcome, isSignedIn } = readWelcome(first, token);
       reader.silence = welcome.heartbeat * SILENT_HEARTBEATS * 1000;
-      return new Stream(welcome, parser, reader);
+      return new Stream(welcome, isSignedIn, parser, reader);
     } catch (error) {
       limit.abort(error);
       done();
@@ -98,6 +102,10 @@ export class Stream {
           yield { type: 'presence', presence: readJson<Presence>(event) };
         } else if (event.event === 'read') {
           yield { type: 'read', read: readJson<ReadState>(event) };
+        } else if (event.event === 'deleted') {
+          yield { type: 'deleted', deleted: readJson<Deleted>(event), cursor: event.lastEventId };
+        } else if (event.event === 'invited') {
+          yield { type: 'invited', invited: readJson<Invited>(event) };
         } else if (event.event === 'bye') {
           yield { type: 'bye', bye: readJson<Bye>(event) };
         }
@@ -163,13 +171,16 @@ class EventReader {
   }
 }
 
-function readWelcome(event: ServerSentEvent): Welcome {
-  const welcome = readJson<Partial<Welcome>>(event);
-  const { client, token, cursor, heartbeat } = welcome;
+/** @param given the credential that the stream was opened with, which is its token where the server has no other for it */
+function readWelcome(event: ServerSentEvent, given: string | undefined): { welcome: Welcome; isSignedIn: boolean } {
+  const said = readJson<Partial<Omit<Welcome, 'token'>> & { readonly token?: string | null }>(event);
+  const { client, cursor, heartbeat } = said;
+  const isSignedIn = said.token === null;
+  const token = isSignedIn ? given : said.token;
   if (typeof client?.index !== 'number' || typeof token !== 'string' || typeof cursor !== 'string' || !heartbeat) {
     throw new UnexpectedAnswer('The welcome of the stream is not what it must be.');
   }
-  return welcome as Welcome;
+  return { welcome: { ...(said as Welcome), token }, isSignedIn };
 }
 
 /** The boundary to what the server says: its word is taken for the shape. */

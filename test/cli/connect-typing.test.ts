@@ -113,7 +113,7 @@ void t.test('Tab lists what there is, Ctrl-R finds what was entered', { skip }, 
   t.equal(jane.state, 'online');
   await terminal.until('Enter command:');
   terminal.type(`${TAB}`);
-  await terminal.until(/^LIST {2}SEND/, /^READ {2}RETRY/, 'Enter command:');
+  await terminal.until(/^LIST {2}SEND/, /^READ {2}RETRY/, /^WHOAMI/, 'Enter command:');
   terminal.type(CTRL_D);
   t.equal(await terminal.exited, 0);
 });

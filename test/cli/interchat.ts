@@ -5,8 +5,8 @@ import type { Test } from 'tap';
 
 export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** Whoever runs the tests may have settings of their own. */
-export const NO_SETTINGS = { XDG_CONFIG_HOME: '/dev/null' };
+/** Whoever runs the tests may have settings of their own, and be signed in somewhere. */
+export const NO_SETTINGS = { XDG_CONFIG_HOME: '/dev/null', XDG_STATE_HOME: '/dev/null' };
 
 /** `interchat ARGS` as built, with everything it writes, while it runs. */
 export class Interchat {
@@ -46,4 +46,17 @@ export class Interchat {
       await Promise.race([once(this.process[from], 'data'), this.exited]);
     }
   }
+}
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end, with this on standard input. */
+export async function ran(t: Test, args: readonly string[], env: NodeJS.ProcessEnv = {}, input = ''): Promise<Ran> {
+  const command = new Interchat(t, args, env);
+  const code = await command.end(input);
+  return { code, stdout: command.stdout, stderr: command.stderr };
 }

@@ -142,7 +142,7 @@ void t.test(
     t.strictSame(await lines(), ['hang', 'hang', 'two', 'three', 'four', 'five', '']);
     t.equal((await stat(state)).mode & 0o777, 0o600);
     t.equal(await interrupted(second), 0);
-    const { stdout } = await run(['listen', '--state', state, '--timeout', '0.3', '--url', url]);
+    const { stdout } = await run(['listen', '--state', state, '--timeout', '2', '--url', url]);
     t.match(stdout, /^(Somebody: five\n)?$/);
   },
 );
@@ -162,7 +162,7 @@ void t.test('a state that is none, or of a server that does not know it', async 
   await writeFile(state, 'something else');
   t.match(await run(args), { code: 1, stderr: /is no file of interchat listen --state/ });
   await writeFile(state, JSON.stringify({ url, token: 'ict_1_x', cursor: 'of-another-server' }));
-  t.match(await run([...args, '--timeout', '0.3']), {
+  t.match(await run([...args, '--timeout', '2']), {
     code: 0,
     stderr: /Client \d connected\.\nThe server does not know/,
   });

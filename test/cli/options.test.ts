@@ -1,10 +1,15 @@
 import t from 'tap';
+import { command as account } from '../../src/cli/account.js';
+import { command as ban } from '../../src/cli/ban.js';
 import { command as connect } from '../../src/cli/connect.js';
 import { variablesOf } from '../../src/cli/exec/variables.js';
 import { UsageError } from '../../src/cli/exit-code.js';
+import { command as key } from '../../src/cli/key.js';
 import { command as list } from '../../src/cli/list.js';
 import { command as listen } from '../../src/cli/listen.js';
 import { readOptions, serverUrl } from '../../src/cli/options.js';
+import { command as login } from '../../src/cli/login.js';
+import { command as logout } from '../../src/cli/logout.js';
 import { command as rooms } from '../../src/cli/rooms.js';
 import { command as send } from '../../src/cli/send.js';
 import { readConfig } from '../../src/config.js';
@@ -79,11 +84,15 @@ void t.test('a URL may be written without its scheme', async (t) => {
 });
 
 void t.test('serve minds no variable of the other commands, nor those that listen --exec sets', async (t) => {
-  const options = [connect, list, listen, rooms, send].map(({ options }) => options).join('\n');
+  const commands = [connect, list, listen, rooms, send, login, logout, account, key, ban];
+  const options = commands.map(({ options }) => options).join('\n');
   const message = { id: '1', from: null, to: { client: 1 }, text: 'Hello', sentAt: '' };
   // A setting of serve has the name, too: the folder.
   const told = Object.keys(variablesOf(message)).filter((name) => name !== 'INTERCHAT_DATA');
-  const names = [...(options.match(/INTERCHAT_\w+/g) ?? []), ...told, 'INTERCHAT_TRY', 'INTERCHAT_CLIENT'];
+  // So have some that account takes: they mean the same.
+  const shared = ['INTERCHAT_DATA', 'INTERCHAT_ENGINE', 'INTERCHAT_SECRET'];
+  const own = (options.match(/INTERCHAT_\w+/g) ?? []).filter((name) => !shared.includes(name));
+  const names = [...own, ...told, 'INTERCHAT_TRY', 'INTERCHAT_CLIENT'];
   t.ok(names.includes('INTERCHAT_ROOMS') && names.includes('INTERCHAT_REPLY_TO'));
   for (const name of names) t.doesNotThrow(() => readConfig([], { [name]: 'x' }), name);
 });

@@ -85,6 +85,8 @@ start in_image
 in_image "${health[@]}" || fail 'The health check does not find the server.'
 "$here/probe.sh" "$url"
 [ -n "$(ls "$work/data")" ] || fail 'Nothing is written to /data.'
+printf 'correct horse battery staple\n' | in_image interchat account add alice || fail 'The operator cannot make an account.'
+in_image interchat account list | grep -q alice || fail 'The account that was made is not listed.'
 held=$(curl -sS -X POST "$url/clients" -H 'Content-Type: application/json' -d '{"name":"kept"}')
 stop
 

@@ -56,8 +56,20 @@ export function refusal(status: number, code: string, headers: Record<string, st
 const CLIENT = { index: 1, name: null, status: 'online', socket: 3, streams: 1, rooms: [] };
 
 /** The events that open a stream of client 1. */
-export function welcome({ heartbeat = 15, resumed = false, retry = 0 } = {}): string {
-  const data = { client: CLIENT, token: 'ict_1', cursor: '0.1', resumed, heartbeat };
+export function welcome({
+  heartbeat = 15,
+  resumed = false,
+  retry = 0,
+  token = 'ict_1',
+  name = null,
+}: {
+  heartbeat?: number;
+  resumed?: boolean;
+  retry?: number;
+  token?: string | null;
+  name?: string | null;
+} = {}): string {
+  const data = { client: { ...CLIENT, name }, token, cursor: '0.1', resumed, heartbeat };
   return `retry: ${retry}\nevent: welcome\nid: 0.1\ndata: ${JSON.stringify(data)}\n\n`;
 }
 

@@ -1,5 +1,6 @@
 import { type Client, type Destination, type Message, ProblemError } from '../../sdk/index.js';
 import { CommandError, ExitCode } from '../exit-code.js';
+import type { Door } from './door.js';
 import type { HistoryPage, Pager } from './history.js';
 import type { Inbox } from './inbox.js';
 import type { Outbox } from './outbox.js';
@@ -17,18 +18,25 @@ export interface Context {
   /** Prints messages as they are printed when they come. */
   readonly show: (messages: readonly Message[]) => void;
   readonly ask: (question: Question) => Promise<string | undefined>;
+  readonly door: Door;
+  /** Opens the stream of another client; from then on one is that. Without one the session ends. @throws as `open` does */
+  readonly goOnAs: (open: () => Promise<Client | undefined>) => Promise<Outcome>;
 }
+
+/** What comes of a command: `quit` to end the session, or the client as which it goes on. */
+export type Outcome = 'quit' | { readonly client: Client } | void;
 
 export interface TerminalCommand {
   /** In capitals. */
   readonly name: string;
   /** What is to be given behind the name. */
   readonly takes: string;
+  /** Empty where the help of the command before is its help, too. */
   readonly help: string;
   /** What stands behind the name begins with this. */
   readonly completes?: 'target' | 'room';
-  /** @param rest what stands behind the name. @returns `quit` to end the session */
-  run(context: Context, rest: string): Promise<'quit' | void>;
+  /** @param rest what stands behind the name */
+  run(context: Context, rest: string): Promise<Outcome>;
 }
 
 /** Splits off the first word. Of the space behind it, only the first character is taken: the rest belongs to a text. */

@@ -1,7 +1,9 @@
 import type { Client } from '../../sdk/index.js';
 import { type TerminalCommand, firstWord } from './command.js';
+import { LOGIN, LOGOUT, WHOAMI } from './commands/account.js';
 import { CLOSE, HISTORY, OPEN, READ, SEARCH } from './commands/conversations.js';
 import { JOIN, LEAVE, LIST, NAME, ROOMS, WHO } from './commands/people.js';
+import { DISBAND, HANDOVER, INVITATIONS, INVITE, KICK, PRIVATE } from './commands/private-rooms.js';
 import { RETRY, SAY, SEND } from './commands/sending.js';
 import { completeRoom, completeTarget, type Completion } from './completion.js';
 
@@ -34,6 +36,15 @@ const COMMANDS: readonly TerminalCommand[] = [
   SEARCH,
   READ,
   RETRY,
+  PRIVATE,
+  DISBAND,
+  INVITE,
+  KICK,
+  HANDOVER,
+  INVITATIONS,
+  LOGIN,
+  WHOAMI,
+  LOGOUT,
   HELP,
   QUIT,
 ];
@@ -47,7 +58,13 @@ export type Input =
 
 /** The commands, a line each, and what a TARGET is. */
 export function commandsHelp(): string {
-  const rows = COMMANDS.map(({ name, takes, help }) => [`  ${name} ${takes}`.trimEnd(), help] as const);
+  const rows: [usage: string, help: string][] = [];
+  for (const { name, takes, help } of COMMANDS) {
+    const before = rows.at(-1);
+    // Two that belong together share a row: all rows have to fit a window.
+    if (help === '' && before) before[0] = before[0].replace(/^ *\w+/, `$&, ${name}`);
+    else rows.push([`  ${name} ${takes}`.trimEnd(), help]);
+  }
   const width = Math.max(...rows.map(([usage]) => usage.length)) + 2;
   return [
     ...rows.map(([usage, help]) => usage.padEnd(width) + help),

@@ -67,6 +67,19 @@ export class Inbox {
     return longest;
   }
 
+  /** A message is no longer there. @returns whether it was unread, so that nobody has seen it */
+  forget(id: string): boolean {
+    for (const [key, unread] of this.#unread) {
+      const at = unread.messages.findIndex((message) => message.id === id);
+      if (at < 0) continue;
+      unread.messages.splice(at, 1);
+      this.#kept--;
+      if (--unread.count === 0) this.#unread.delete(key);
+      return true;
+    }
+    return false;
+  }
+
   open(conversation: Conversation, label: string): void {
     this.#open = { conversation, label };
   }

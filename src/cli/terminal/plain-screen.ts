@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { visible } from '../visible.js';
@@ -20,7 +21,7 @@ export class PlainScreen implements Screen {
   #callOff: () => void = () => undefined;
 
   constructor(
-    input: Readable,
+    private readonly input: Readable & { readonly isTTY?: boolean },
     private readonly output: Writable,
     private readonly options: PlainScreenOptions,
   ) {
@@ -34,15 +35,26 @@ export class PlainScreen implements Screen {
   async ask(question: Question): Promise<string | undefined> {
     if (this.#ended) return undefined;
     this.#question = question;
+    // Before it is asked for: somebody may be quick.
+    if (question.secret) this.#echo(false);
     this.output.write(promptOf(question));
     const step = await Promise.race([this.#reading.next(), this.#end]);
     this.#question = undefined;
+    if (question.secret) this.#echo(true);
     if (step === undefined || step.done) {
       this.output.write('\n');
       return undefined;
     }
-    if (this.options.echo) this.output.write(`${visible(step.value)}\n`);
+    // The line break that ended a secret was not shown either.
+    if (question.secret) this.output.write('\n');
+    else if (this.options.echo) this.output.write(`${visible(step.value)}\n`);
     return step.value;
+  }
+
+  /** A terminal shows by itself what is typed, as long as lines are taken and not keys. */
+  #echo(isOn: boolean): void {
+    if (!this.input.isTTY) return;
+    spawnSync('stty', [isOn ? 'echo' : '-echo'], { stdio: ['inherit', 'ignore', 'ignore'] });
   }
 
   print(text: string): void {

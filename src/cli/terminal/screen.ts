@@ -6,6 +6,8 @@ export interface Question {
   readonly complete?: Completer;
   /** Whether Up brings the answer back at a later question. */
   readonly recall?: boolean;
+  /** Whether the answer is not to be seen. */
+  readonly secret?: boolean;
 }
 
 /** Where a session asks and tells: a terminal, or plain lines. */

@@ -1,11 +1,21 @@
 import { type Client, InterChatError, type Message } from '../../sdk/index.js';
 import { CommandError, ExitCode } from '../exit-code.js';
 import { visible } from '../visible.js';
-import { count, errorLine, type Look, messageLines, presenceLine } from '../wording.js';
-import { type Context, firstWord, showPage } from './command.js';
+import {
+  connectedLine,
+  count,
+  deletedLine,
+  errorLine,
+  invitedLine,
+  type Look,
+  messageLines,
+  presenceLine,
+} from '../wording.js';
+import { type Context, firstWord, type Outcome, showPage } from './command.js';
 import { completeCommand, parseCommand, readInput } from './commands.js';
 import { sendLine } from './commands/sending.js';
 import type { Conversation } from './conversation.js';
+import type { Door } from './door.js';
 import { Pager } from './history.js';
 import { Inbox } from './inbox.js';
 import { Outbox } from './outbox.js';
@@ -23,13 +33,33 @@ interface SessionLook extends Look {
 }
 
 /**
- * Takes commands until the end of input or QUIT, then leaves; prints meanwhile what comes in.
+ * Takes commands until the end of input or QUIT, then leaves; prints meanwhile what comes in. Whoever signs in or out goes on as
+ * another client.
  * @returns the exit code
  * @throws what the client cannot go on after: see Client.messages
  */
-export async function runSession(client: Client, screen: Screen, look: SessionLook): Promise<number> {
-  screen.print(`Client ${visible(String(client.index))} connected.`);
-  const desk = {
+export async function runSession(first: Client, screen: Screen, look: SessionLook, door: Door): Promise<number> {
+  for (let client: Client | undefined = first; client;) client = await runAs(client, screen, look, door);
+  return ExitCode.done;
+}
+
+/** @returns the client as which it goes on; undefined at the end */
+async function runAs(client: Client, screen: Screen, look: SessionLook, door: Door): Promise<Client | undefined> {
+  screen.print(connectedLine(client));
+  let isChanging = false;
+  const goOnAs = async (open: () => Promise<Client | undefined>): Promise<Outcome> => {
+    isChanging = true;
+    try {
+      const next = await open();
+      return next ? { client: next } : 'quit';
+    } catch (error) {
+      isChanging = false;
+      // It was ended on the way, and there is nothing to go on with.
+      if (client.state === 'closed') screen.end();
+      throw error;
+    }
+  };
+  const desk: Desk = {
     client,
     inbox: new Inbox(),
     outbox: new Outbox(client),
@@ -40,6 +70,8 @@ export async function runSession(client: Client, screen: Screen, look: SessionLo
       if (messages.length > 0) screen.print(messages.map((message) => messageLines(message, look)).join('\n'));
     },
     ask: (question: Question) => screen.ask(question),
+    door,
+    goOnAs,
   };
   screen.onPage = leafing(desk);
   const showing = showMessages(desk, screen, look)
@@ -47,18 +79,25 @@ export async function runSession(client: Client, screen: Screen, look: SessionLo
       () => undefined,
       (error: Error) => error,
     )
-    .finally(() => screen.end());
-  await takeCommands(desk, screen);
+    .finally(() => {
+      if (!isChanging) screen.end();
+    });
+  const outcome = await takeCommands(desk, screen);
   if (client.state !== 'closed') await leave(client, screen);
   const failure = await showing;
-  if (failure) throw failure;
-  return ExitCode.done;
+  // That a session has ended is no news to whoever has ended it.
+  if (failure && !isChanging) throw failure;
+  if (outcome) return outcome.client;
+  if (client.isSignedIn) await door.keepPlace(client);
+  screen.end();
+  return undefined;
 }
 
 /** A context but for the signal, which each command has for itself. */
 type Desk = Omit<Context, 'signal'>;
 
-async function takeCommands(desk: Desk, screen: Screen): Promise<void> {
+/** @returns the client as which it goes on; undefined at the end */
+async function takeCommands(desk: Desk, screen: Screen): Promise<{ readonly client: Client } | undefined> {
   const { client, inbox } = desk;
   const question = {
     prompt: () => inbox.prompt,
@@ -68,11 +107,12 @@ async function takeCommands(desk: Desk, screen: Screen): Promise<void> {
   for (let line = await screen.ask(question); line !== undefined; line = await screen.ask(question)) {
     if (line.trim() === '') continue;
     const outcome = await runLine(desk, screen, line);
-    if (outcome === 'quit') return;
+    if (outcome) return outcome === 'quit' ? undefined : outcome;
   }
+  return undefined;
 }
 
-async function runLine(desk: Desk, screen: Screen, line: string): Promise<'quit' | void> {
+async function runLine(desk: Desk, screen: Screen, line: string): Promise<Outcome> {
   const { conversation } = desk.inbox;
   const input = readInput(line, conversation !== undefined);
   if (input.type === 'unknown') {
@@ -141,6 +181,12 @@ async function showMessages({ client, inbox, outbox, show }: Desk, screen: Scree
     announced = missed(client).then((text) => screen.print(text));
   });
   client.on('presence', (presence) => screen.print(presenceLine(presence)));
+  client.on('invited', (invited) => screen.print(invitedLine(invited)));
+  client.on('deleted', (deleted) => {
+    announced = announced.then(() =>
+      inbox.forget(deleted.id) ? screen.refresh() : screen.print(deletedLine(deleted)),
+    );
+  });
   client.on('gap', () => {
     announced = announced.then(() => screen.print('Some messages were missed: they are no longer kept.'));
   });
@@ -174,7 +220,9 @@ async function missed(client: Client): Promise<string> {
   }
 }
 
+/** A client that signs in stays, and only its stream is closed. */
 async function leave(client: Client, screen: Screen): Promise<void> {
+  if (client.isSignedIn) return client.close();
   try {
     await client.leave({ signal: AbortSignal.timeout(PATIENCE) });
   } catch {

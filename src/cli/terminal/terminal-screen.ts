@@ -19,6 +19,9 @@ const ANSWER_PATIENCE = 300;
 const ASKED_AGAIN = 6;
 const CLEAR_SCREEN = '\x1b[H\x1b[2J';
 
+/** Of a secret not even the length is to be seen. */
+const HIDDEN = { text: '', cursor: 0 };
+
 /** A question that is open, and the line that is typed for it. */
 interface Open {
   readonly question: Question;
@@ -140,7 +143,8 @@ export class TerminalScreen implements Screen {
   }
 
   #draw({ question, editor }: Open, above = ''): string {
-    const { text, cursor, searchPrompt } = editor;
+    const { searchPrompt } = editor;
+    const { text, cursor } = question.secret ? HIDDEN : editor;
     const label = searchPrompt ?? promptOf(question);
     // A terminal that does not know its size says 0.
     const size = { columns: this.output.columns || 80, rows: this.output.rows || 24 };

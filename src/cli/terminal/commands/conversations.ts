@@ -8,7 +8,7 @@ import { askConversation, nameOf } from './choosing.js';
 export const OPEN: TerminalCommand = {
   name: 'OPEN',
   takes: '[TARGET]',
-  help: 'talk: what you type goes there, commands need a slash',
+  help: 'talk: what you type goes there; commands need a /',
   completes: 'target',
   async run(context, rest) {
     const { client, inbox, pager, signal, print } = context;
@@ -50,7 +50,7 @@ export const READ: TerminalCommand = {
 export const HISTORY: TerminalCommand = {
   name: 'HISTORY',
   takes: '[TARGET]',
-  help: 'what was said there, or where you talk; PgUp: older',
+  help: 'what was said there or where you talk; PgUp: older',
   completes: 'target',
   async run(context, rest) {
     const { client, inbox, pager, signal, print } = context;
@@ -73,7 +73,7 @@ export const HISTORY: TerminalCommand = {
 export const SEARCH: TerminalCommand = {
   name: 'SEARCH',
   takes: '[#ROOM] TEXT',
-  help: 'the newest messages with it, there or where you talk',
+  help: 'newest messages with it, there or where you talk',
   completes: 'room',
   async run(context, rest) {
     const { client, inbox, signal, print } = context;
