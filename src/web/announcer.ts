@@ -11,6 +11,14 @@ export class Announcer {
   #waiting: string[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
 
+  /** Leaves nothing to be read of what was said. */
+  forget(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#waiting = [];
+    this.said.value = '';
+  }
+
   say(text: string): void {
     this.#waiting.push(text);
     if (this.#timer !== undefined) return;

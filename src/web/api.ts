@@ -1,7 +1,9 @@
 import { signal } from '@preact/signals';
 import { ProblemError, UnexpectedAnswer, Unreachable } from '../sdk/errors.js';
 import { problemOf } from '../sdk/problem.js';
-import { curlOf } from './curl.js';
+import type { Credential } from './credential.js';
+import { type CurlRequest, curlOf } from './curl.js';
+import { refusalFor } from './permissions.js';
 
 /** For so long an answer is waited for, in milliseconds. */
 const PATIENCE = 20_000;
@@ -36,36 +38,55 @@ export interface Call {
 export class Api {
   readonly actions = signal<readonly Action[]>([]);
   #number = 0;
+  readonly #closed = new AbortController();
 
   /**
    * @param base where the page lies: the server may be reached under a path of somebody else's
-   * @param token by which one is who one is
+   * @param credential by which one is who one is
    */
   constructor(
     private readonly base: URL,
-    private readonly token: () => string | undefined,
+    readonly credential: Credential,
   ) {}
+
+  /** Whoever asked is no more: nothing is asked in their name from now on, and no answer comes. */
+  close(): void {
+    this.#closed.abort();
+  }
 
   /** The answer to a call, as JSON; undefined for an empty one. @throws ProblemError, Unreachable, UnexpectedAnswer */
   async call<Answer>(call: Call): Promise<Answer> {
+    if (this.#closed.signal.aborted) throw new Unreachable('This page has signed out.');
+    this.credential.assertHolds();
     const settle = this.#record(call);
     const { url, method, headers, body } = this.#request(call);
     let response: Response;
     let text: string;
+    const ending = new AbortController();
+    const end = () => ending.abort();
+    const timer = setTimeout(end, PATIENCE);
+    this.#closed.signal.addEventListener('abort', end);
     try {
       response = await fetch(url, {
         method,
         headers,
         body: body ?? null,
         cache: 'no-store',
-        signal: AbortSignal.timeout(PATIENCE),
+        credentials: this.credential.credentials,
+        signal: ending.signal,
       });
       text = await response.text();
     } catch (error) {
       settle('failed');
       throw new Unreachable('The server cannot be reached.', { cause: error });
+    } finally {
+      clearTimeout(timer);
+      this.#closed.signal.removeEventListener('abort', end);
     }
     settle(response.status);
+    // Nobody hears of it who has signed out meanwhile.
+    if (this.#closed.signal.aborted) throw new Unreachable('This page has signed out.');
+    if (response.status === 401) this.credential.refused();
     if (!response.ok) throw refusalOf(response, text);
     if (text === '') return undefined as Answer;
     try {
@@ -78,7 +99,20 @@ export class Api {
   /** The command that would do this call now. */
   curl(call: Call): string {
     const { url, method, headers, body } = this.#request(call);
-    return curlOf({ url, method, headers, ...(body === undefined ? {} : { body }) });
+    return this.curlOf({ url, method, headers, ...(body === undefined ? {} : { body }) });
+  }
+
+  /** A request as a command: where a cookie goes with it, which holds a secret, the command has a place for a token of one's own. */
+  curlOf(request: CurlRequest): string {
+    return curlOf({ ...request, signedIn: this.credential.credentials === 'same-origin' });
+  }
+
+  /** Shows nothing any more of what was done at this path, or below it. */
+  forget(path: string): void {
+    const url = this.url(path);
+    this.actions.value = this.actions.value.filter(
+      ({ curl }) => !curl.includes(`${url} `) && !curl.includes(`${url}/`) && !curl.endsWith(url),
+    );
   }
 
   /** Keeps a record of something that is done elsewhere. @param settle told of the status of its answer */
@@ -101,7 +135,7 @@ export class Api {
 
   #request({ method = 'GET', path, json, text, headers = {}, asMe = false }: Call) {
     const all: Record<string, string> = { ...headers };
-    const token = asMe ? this.token() : undefined;
+    const token = asMe ? this.credential.token() : undefined;
     if (token !== undefined) all['Authorization'] = `Bearer ${token}`;
     if (json !== undefined) all['Content-Type'] = 'application/json';
     if (text !== undefined) all['Content-Type'] = 'text/plain';
@@ -120,6 +154,7 @@ export function refusalOf({ status, statusText, headers }: Response, body: strin
 
 /** What to tell people of an error. */
 export function explain(error: unknown): string {
+  if (error instanceof ProblemError && error.permission !== undefined) return refusalFor(error.permission);
   if (error instanceof ProblemError) {
     // What is wrong with which field says more than the sentence about all of it.
     const errors = error.errors.map(({ path, message }) => `The ${path} ${message}.`);

@@ -2,7 +2,18 @@ import { batch, computed, effect, signal, untracked } from '@preact/signals';
 import { askedFor, backoff, isPassing } from '../sdk/backoff.js';
 import { ProblemError } from '../sdk/errors.js';
 import type { ServerSentEvent } from '../sdk/event-parser.js';
-import type { ClientInfo, Gap, Message, MessagePage, Presence, ReadState, Welcome } from '../sdk/resources.js';
+import type {
+  Bye,
+  ClientInfo,
+  Destination,
+  Gap,
+  Joined,
+  Message,
+  MessagePage,
+  Presence,
+  ReadState,
+  Welcome,
+} from '../sdk/resources.js';
 import { Announcer } from './announcer.js';
 import { Api, type Call, explain } from './api.js';
 import { Conversation } from './conversation.js';
@@ -16,15 +27,18 @@ import {
   parseKey,
   roomOf,
 } from './conversation-key.js';
+import { AccountSession, ClientToken } from './credential.js';
+import { type Invitation, Invitations } from './invitations.js';
 import { keptOf } from './kept-sent.js';
 import { Link, type LinkState } from './link.js';
 import { END, Mailbox } from './mailbox.js';
 import { Notifications } from './notifications.js';
 import { Outbox } from './outbox.js';
-import { People } from './people.js';
+import { People, roomsAfter } from './people.js';
+import { type Permission, Rights, toSend } from './permissions.js';
 import { RawEvents } from './raw-events.js';
 import { ReadMarker } from './read-marker.js';
-import { Rooms } from './rooms.js';
+import { type Room, Rooms } from './rooms.js';
 import { Session } from './session.js';
 import { SharedLink } from './shared-link.js';
 import { nameOf, summary } from './wording.js';
@@ -40,10 +54,30 @@ export interface Notice {
   readonly text: string;
 }
 
-/** Everything the page knows and does. What it shows are the signals in here. */
+/** Who one is to the server, in its own words (`GET /sessions/current`). */
+export interface Who {
+  readonly kind: 'none' | 'client' | 'account' | 'key' | 'jwt' | 'operator';
+  readonly name: string | null;
+  readonly client: ClientInfo | null;
+  readonly may: readonly string[];
+}
+
+/** A view that is no conversation. */
+export type Aside = 'you' | 'sign-in';
+
+export interface ChatListener {
+  /** Whoever this is has to show again who it is, if it is to be anybody. @param why for people; empty where nothing was lost */
+  turnedAway(why: string): void;
+}
+
+/** Everything the page knows and does as one client. What it shows are the signals in here. */
 export class Chat {
-  readonly session = new Session();
+  readonly session: Session;
   readonly api: Api;
+  /** The name of the account that is signed in; undefined for a client that needs none. */
+  readonly account: string | undefined;
+  readonly rights: Rights;
+  readonly invitations: Invitations;
   readonly people: People;
   readonly rooms: Rooms;
   readonly outbox: Outbox;
@@ -56,6 +90,8 @@ export class Chat {
   readonly conversations = signal<ReadonlyMap<ConversationKey, Conversation>>(new Map());
   /** Which of them is looked at. */
   readonly active = signal<ConversationKey | undefined>(parseKey(location.hash));
+  /** What is looked at instead of one. */
+  readonly aside = signal<Aside | undefined>(parseAside(location.hash));
   readonly notices = signal<readonly Notice[]>([]);
   readonly unread = computed(() => {
     let sum = 0;
@@ -81,9 +117,23 @@ export class Chat {
   #loadFailures = 0;
   #loadTimer: ReturnType<typeof setTimeout> | undefined;
   #atEnd = true;
+  /** Ids of messages that were deleted: what is on its way of them is too late. */
+  readonly #deleted = new Set<string>();
+  #recountTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #closers: (() => void)[] = [];
 
-  constructor(base: URL) {
-    this.api = new Api(base, () => this.session.get('token'));
+  constructor(base: URL, who: Who, listener: ChatListener) {
+    this.account = (who.kind === 'account' && who.name) || undefined;
+    this.rights = new Rights(who.may);
+    this.session = this.account === undefined ? Session.ofClient() : Session.ofAccount(this.account);
+    this.api = new Api(
+      base,
+      this.account === undefined
+        ? new ClientToken(this.session)
+        : new AccountSession(this.account, (why) => listener.turnedAway(why)),
+    );
+    if (who.client) this.#beClient(who.client);
+    this.invitations = new Invitations(this.api, () => this.session.get('index'));
     this.people = new People(this.api);
     this.rooms = new Rooms(this.api);
     this.outbox = new Outbox(this.api, this.session, {
@@ -97,14 +147,26 @@ export class Chat {
     this.#mailbox = new Mailbox(this.api, () => this.session.get('index'));
     this.#marker = new ReadMarker(this.api, this.session, this);
     this.#link = new Link(this.api, {
-      identity: () => ({
-        token: this.session.get('token'),
-        cursor: this.session.get('cursor'),
-        name: this.session.get('name'),
-        rooms: this.session.get('rooms') ?? [],
-      }),
+      identity: async () => {
+        if (this.account !== undefined && this.session.get('cursor') === undefined) await this.#beginHere();
+        return {
+          token: this.session.get('token'),
+          cursor: this.session.get('cursor'),
+          name: this.session.get('name'),
+          rooms: (this.session.get('rooms') ?? []).filter((room) => this.may(`read:${room}`)),
+          account: this.account,
+          presence: this.may('list'),
+        };
+      },
+      turnedAway: (why) => listener.turnedAway(why),
       identityLost: (why) => {
         if (why === 'gone') return this.#forget();
+        if (why === 'name') {
+          this.notice(
+            `The name ${this.session.get('name')} is that of an account now: you have none until you take another.`,
+          );
+          return this.session.set('name', undefined);
+        }
         this.#shared.passAnew();
         this.#beginAnew();
       },
@@ -115,9 +177,21 @@ export class Chat {
     });
     this.#shared = new SharedLink(this.#link.state, {
       lead: () => this.#link.open(),
-      events: (events, raw) => this.#events(events, raw, false),
+      events: (events, raw) => {
+        this.#events(events, raw, false);
+        const last = events.at(-1);
+        // Whoever holds the stream hears it by itself.
+        if (last?.event === 'bye' && (JSON.parse(last.data) as Bye | SignedOut).reason === 'signed-out') {
+          listener.turnedAway('You were signed out.');
+        }
+      },
       sent: (message) => this.#sent(message),
-      retry: () => (this.#link.state.value.kind === 'left' ? this.#startAnew() : this.#link.retry()),
+      retry: () => {
+        const { kind } = this.#link.state.value;
+        if (kind === 'left') this.#startAnew();
+        else if (kind === 'refused') this.#link.open();
+        else this.#link.retry();
+      },
       anew: () => this.#beginAnew(),
     });
     for (const [key, text] of Object.entries(this.session.get('drafts') ?? {})) {
@@ -128,32 +202,124 @@ export class Chat {
 
   start(): void {
     const index = this.session.get('index');
-    if (this.session.get('token') === undefined || index === undefined) this.#link.open();
+    const isKnown = this.account !== undefined || this.session.get('token') !== undefined;
+    if (!isKnown || index === undefined) this.#link.open();
     else this.#shared.join(index, false);
 
     // A tab that does not hold the stream is not welcomed: it finds out by itself.
-    effect(() => {
+    this.#effect(() => {
       const isLive = this.#shared.othersState.value?.kind === 'live';
       untracked(() => {
         if (isLive && this.me.value === undefined) void this.#beWelcomed();
       });
     });
     let before: LinkState['kind'] = 'connecting';
-    effect(() => {
+    this.#effect(() => {
       const { kind } = this.link.value;
       if (kind === 'live' && before === 'waiting') this.announcer.say('Connected again.');
       if (kind === 'waiting' && before === 'live') this.announcer.say('Connection lost. Trying again.');
       if (kind !== 'connecting') before = kind;
     });
-    effect(() => {
+    this.#effect(() => {
       const unread = this.unread.value;
       document.title = unread === 0 ? 'InterChat' : `(${unread > 999 ? '999+' : unread}) InterChat`;
     });
-    addEventListener('hashchange', () => this.#activate(parseKey(location.hash)));
-    document.addEventListener('visibilitychange', () => {
+    const onHash = () => {
+      this.aside.value = parseAside(location.hash);
+      this.#activate(parseKey(location.hash));
+    };
+    const onSeen = () => {
       if (document.visibilityState === 'visible') this.#look(true);
+    };
+    addEventListener('hashchange', onHash);
+    document.addEventListener('visibilitychange', onSeen);
+    this.#closers.push(
+      () => removeEventListener('hashchange', onHash),
+      () => document.removeEventListener('visibilitychange', onSeen),
+    );
+    this.#effect(() => {
+      void this.rooms.all.value;
+      void this.me.value;
+      untracked(() => this.#rememberPrivate());
     });
     if (this.active.value) this.#activate(this.active.value);
+  }
+
+  /** Ends all that is under way. What it remembers stays for whoever is this client again. */
+  close(): void {
+    for (const close of this.#closers.splice(0)) close();
+    clearTimeout(this.#loadTimer);
+    clearTimeout(this.#recountTimer);
+    this.outbox.close();
+    this.session.close();
+    this.#marker.close();
+    this.rooms.close();
+    this.notifications.close();
+    this.api.close();
+    this.#link.close();
+    this.#shared.close();
+    document.title = 'InterChat';
+  }
+
+  /** Takes leave as a client that is not to come back. */
+  async leave(): Promise<void> {
+    const index = this.session.get('index');
+    if (index === undefined || this.account !== undefined) return;
+    await this.api.call({ what: 'Leave', method: 'DELETE', path: `clients/${index}`, asMe: true });
+  }
+
+  may(permission: Permission): boolean {
+    return this.rights.allows(permission);
+  }
+
+  /** Whether the messages of a conversation may be deleted: by who keeps order, and in a private room by whose it is. */
+  mayDelete(key: ConversationKey): boolean {
+    if (this.account !== undefined && this.may('admin')) return true;
+    const room = roomOf(key);
+    return room !== undefined && this.owns(room);
+  }
+
+  /** Whether a room is a private one of one's own. */
+  owns(room: string): boolean {
+    const info = this.rooms.all.value.get(room);
+    return info?.private === true && info.owner === this.me.value?.index;
+  }
+
+  #effect(what: () => void): void {
+    this.#closers.push(effect(what));
+  }
+
+  /** As whom an account comes back: if that is another client than before, nothing of what was said before means anything to it. */
+  #beClient({ index, connectedAt, name, rooms }: ClientInfo): void {
+    const { session } = this;
+    if (
+      session.get('index') !== undefined &&
+      (session.get('index') !== index || session.get('since') !== connectedAt)
+    ) {
+      for (const one of ['cursor', 'sent', 'former', 'marks', 'rooms', 'privateRooms', 'gone'] as const)
+        session.set(one, undefined);
+      session.set(
+        'outbox',
+        session.get('outbox')?.map((one) => ({ ...one, sender: 0 })),
+      );
+    }
+    session.set('index', index);
+    session.set('since', connectedAt);
+    session.set('name', name ?? undefined);
+    session.set('rooms', rooms);
+  }
+
+  /** A stream of an account that has not been here before begins now: what was said before is loaded where somebody looks for it. */
+  async #beginHere(): Promise<void> {
+    const call = {
+      what: 'Ask where the stream is now',
+      method: 'POST',
+      path: 'clients',
+      json: {},
+      asMe: true,
+    } as const;
+    const { cursor } = await this.api.call<Joined>(call);
+    this.session.set('cursor', cursor);
   }
 
   /** The conversation of this key; there from the first time that somebody speaks of it. */
@@ -179,7 +345,7 @@ export class Chat {
 
   /** Shows a conversation, or the list of them. The address of the page says which: back and forward work. */
   show(key: ConversationKey | undefined): void {
-    if (key === this.active.value) return;
+    if (key === this.active.value && this.aside.value === undefined) return;
     location.hash = key ?? '';
   }
 
@@ -234,7 +400,27 @@ export class Chat {
     if (!this.me.value) return;
     // Not left to the server: . and .. would not come to it as a name.
     if (!parseKey(`room/${room}`)) throw new Error('The name of a room is 1 to 64 of A-Z, a-z, 0-9, _ and -.');
-    await this.api.call(this.membership(room, true));
+    this.rooms.put(await this.api.call<Room>(this.membership(room, true)));
+    this.#entered(room);
+    await this.#goIn(room);
+  }
+
+  /** Makes a private room. @throws what the server says against it */
+  async make(room: string): Promise<void> {
+    if (!this.me.value) return;
+    if (!parseKey(`room/${room}`)) throw new Error('The name of a room is 1 to 64 of A-Z, a-z, 0-9, _ and -.');
+    this.rooms.put(await this.api.call<Room>(this.making(room)));
+    this.#entered(room);
+    await this.#goIn(room);
+  }
+
+  /** The request that making a private room is. */
+  making(room: string): Call {
+    const path = `rooms/${encodeURIComponent(room)}`;
+    return { what: `Make the private room ${room}`, method: 'PUT', path, json: { private: true }, asMe: true };
+  }
+
+  async #goIn(room: string): Promise<void> {
     this.#inRooms((rooms) => [...new Set([...rooms, room])].sort());
     const key = `room/${room}` as const;
     const conversation = this.conversation(key);
@@ -249,8 +435,36 @@ export class Chat {
   async exit(room: string): Promise<void> {
     if (!this.me.value) return;
     await this.api.call(this.membership(room, false));
-    this.#inRooms((rooms) => rooms.filter((one) => one !== room));
+    this.#hasLeft(room);
     this.announcer.say(`You have left the room ${room}.`);
+  }
+
+  /** Takes up an invitation. @throws what the server says against it */
+  async accept({ room }: Invitation): Promise<void> {
+    // Whatever becomes of it, the server knows best which are left.
+    try {
+      await this.enter(room);
+    } finally {
+      await this.invitations.load().catch(() => undefined);
+    }
+  }
+
+  /** Closes a private room of one's own. @throws what the server says against it */
+  async closeRoom(room: string): Promise<void> {
+    const path = `rooms/${encodeURIComponent(room)}`;
+    await this.api.call({ what: `Close the room ${room}`, method: 'DELETE', path, asMe: true });
+    this.#hasLeft(room);
+    this.announcer.say(`The room ${room} is closed.`);
+  }
+
+  /** Deletes a message, for all. @throws what the server says against it */
+  async delete({ id, to }: Message): Promise<void> {
+    if (id === null) return;
+    const path =
+      'client' in to ? `clients/${to.client}/messages` : 'room' in to ? `rooms/${to.room}/messages` : 'messages';
+    await this.api.call({ what: `Delete message ${id}`, method: 'DELETE', path: `${path}/${id}`, asMe: true });
+    // Who sent it to somebody else is not told by a stream.
+    this.#deletedFrom(id, to);
   }
 
   /** The request that entering or leaving a room is. */
@@ -267,7 +481,12 @@ export class Chat {
   /** Loads what was said before what is there. */
   async loadOlder(conversation: Conversation): Promise<void> {
     const { older } = conversation;
-    if (older.value === 'loading' || older.value === 'none' || older.value === 'lost') return;
+    const room = roomOf(conversation.key);
+    if (room !== undefined && !this.may(`read:${room}`)) {
+      older.value = 'refused';
+      return;
+    }
+    if (['loading', 'none', 'lost', 'refused'].includes(older.value)) return;
     const first = older.value === 'unknown';
     older.value = 'loading';
     try {
@@ -316,6 +535,8 @@ export class Chat {
     const conversation = this.conversation(key);
     if (!this.me.value) return;
     const room = roomOf(key);
+    // Nobody is told to whom it is handed over.
+    if (room !== undefined && this.rooms.isPrivate(room)) this.rooms.changed();
     if (conversation.older.value === 'unknown') void this.#loadFirst(conversation);
     // Nothing tells what is said in a room that one is not in.
     else if (room !== undefined && !this.isIn(room)) void this.#loadSince(conversation).catch(() => undefined);
@@ -357,7 +578,7 @@ export class Chat {
     const call = {
       what: room === undefined ? 'Read what was sent to everyone' : `Read the history of ${room}`,
       path: `${messagesPath(conversation.key)}?before=${before}&limit=${PAGE}`,
-      asMe: room === undefined,
+      asMe: true,
     };
     try {
       const { messages, gap } = await this.api.call<MessagePage>(call);
@@ -372,9 +593,10 @@ export class Chat {
 
   /** Loads what was said in a room since one last saw it. */
   async #loadSince(conversation: Conversation): Promise<void> {
+    if (!this.may(`read:${roomOf(conversation.key)}`)) return;
     for (;;) {
       const path = `${messagesPath(conversation.key)}?after=${conversation.newestId ?? 0}&limit=${BIG_PAGE}`;
-      const call = { what: `Read the history of ${roomOf(conversation.key)}`, path };
+      const call = { what: `Read the history of ${roomOf(conversation.key)}`, path, asMe: true };
       const { messages } = await this.api.call<MessagePage>(call);
       this.#add(messages, false);
       if (messages.length < BIG_PAGE) return;
@@ -387,6 +609,7 @@ export class Chat {
       this.raw.add(raw);
       const messages: Message[] = [];
       const presence: Presence[] = [];
+      const deleted: Deleted[] = [];
       for (const { event, data } of events) {
         const said: unknown = JSON.parse(data);
         if (event === 'welcome') this.#welcome(said as Welcome, own);
@@ -394,8 +617,12 @@ export class Chat {
         else if (event === 'presence') presence.push(said as Presence);
         else if (event === 'gap') this.#gap(said as Gap);
         else if (event === 'read') this.#read(said as ReadState);
+        else if (event === 'invited')
+          this.#invited(said as { readonly room: string; readonly by: Invitation['owner'] });
+        else if (event === 'deleted') deleted.push(said as Deleted);
       }
       this.#add(messages, true);
+      for (const { id, to } of deleted) this.#deletedFrom(id, to);
       this.#presence(presence);
       const cursor = events.at(-1)?.lastEventId;
       if (cursor !== undefined && cursor !== '') this.session.set('cursor', cursor);
@@ -411,11 +638,12 @@ export class Chat {
         `Client ${before} has left, or was away for too long. You are Client ${client.index} now, in the same rooms.`,
       );
     }
-    this.session.set('token', token);
+    // Who has signed in has no token: only the browser itself knows its secret.
+    this.session.set('token', token ?? undefined);
     this.session.set('index', client.index);
     if (isNew) this.session.set('cursor', cursor);
     this.#welcomedAt = client.lastSeenAt;
-    this.#itsMe(client);
+    this.#begunIn(client);
     if (isNew) {
       this.#inboxLoaded = false;
       this.#shared.join(client.index, own);
@@ -428,9 +656,13 @@ export class Chat {
     const index = this.session.get('index');
     if (index === undefined) return;
     try {
-      const client = await this.api.call<ClientInfo>({ what: 'See who I am', path: `clients/${index}` });
+      const client = await this.api.call<ClientInfo>({
+        what: 'See who I am',
+        path: `clients/${index}`,
+        asMe: true,
+      });
       this.#welcomedAt = client.lastSeenAt;
-      this.#itsMe(client);
+      this.#begunIn(client);
       await this.#refresh();
     } catch (error) {
       // If it is more than that, whoever holds the stream finds out what is the matter.
@@ -446,7 +678,9 @@ export class Chat {
 
   async #load(): Promise<void> {
     clearTimeout(this.#loadTimer);
-    const parts = [this.people.load(), this.rooms.load(), this.#inboxLoaded ? Promise.resolve() : this.#loadInbox()];
+    const parts = [this.invitations.load()];
+    if (this.may('list')) parts.push(this.people.load(), this.rooms.load());
+    if (!this.#inboxLoaded) parts.push(this.#loadInbox());
     const failed = (await Promise.allSettled(parts)).find((part) => part.status === 'rejected');
     if (!failed) this.#loadFailures = 0;
     else if (isPassing(failed.reason)) this.#later(failed.reason, () => this.#load());
@@ -526,7 +760,10 @@ export class Chat {
   /** Puts messages where they belong. @param live whether they come from the stream, now */
   #add(messages: readonly Message[], live: boolean): void {
     const grouped = new Map<ConversationKey, { message: Message; mine: boolean }[]>();
+    const gone = this.session.get('gone') ?? [];
     for (const message of messages) {
+      if (message.id !== null && this.#deleted.has(message.id)) continue;
+      if ('room' in message.to && gone.includes(message.to.room)) continue;
       const mine = message.from !== null && this.isMine(message.from.index);
       const key = keyOf(message, (index) => this.isMine(index));
       const group = grouped.get(key);
@@ -556,6 +793,7 @@ export class Chat {
     const where = room !== undefined ? ` in ${room}` : key === 'everyone' ? ' to everyone' : '';
     this.notifications.tell({
       about: key,
+      id: message.id,
       title: `${who}${where}`,
       body: summary(message),
       open: () => this.show(key),
@@ -573,11 +811,133 @@ export class Chat {
   #presence(changes: readonly Presence[]): void {
     if (changes.length === 0) return;
     this.people.changed(changes);
-    const own = changes.filter(({ client }) => client.index === this.session.get('index')).at(-1);
-    if (own && own.change !== 'left') this.#itsMe(own.client);
+    for (const presence of changes) {
+      const { change, client, room } = presence;
+      if (client.index !== this.session.get('index') || change === 'left') continue;
+      if (change === 'exited' && room !== undefined && this.#isPrivate(room)) this.#putOut(room);
+      else {
+        if (change === 'entered' && room !== undefined) this.#entered(room);
+        this.#itsMe({ ...client, rooms: roomsAfter(this.me.value?.rooms ?? [], presence) });
+      }
+    }
     const matters = ({ change, client }: Presence) =>
-      change === 'entered' || change === 'exited' || (change !== 'renamed' && client.rooms.length > 0);
+      change === 'entered' ||
+      change === 'exited' ||
+      (change !== 'renamed' && (this.people.get(client.index) ?? client).rooms.length > 0);
     if (changes.some(matters)) this.rooms.changed();
+  }
+
+  #isPrivate(room: string): boolean {
+    return this.rooms.isPrivate(room) || (this.session.get('privateRooms') ?? []).includes(room);
+  }
+
+  /** What the server says at the beginning: who one is, and in which rooms; one may have been put out of some meanwhile. */
+  #begunIn(client: ClientInfo): void {
+    this.#itsMe(client);
+    for (const room of this.session.get('privateRooms') ?? []) if (!client.rooms.includes(room)) this.#putOut(room);
+  }
+
+  /** One is in a room again that one may have been put out of. */
+  #entered(room: string): void {
+    this.session.set(
+      'gone',
+      (this.session.get('gone') ?? []).filter((one) => one !== room),
+    );
+    this.invitations.drop(room);
+  }
+
+  /** One is not in a room any more, by one's own doing. */
+  #hasLeft(room: string): void {
+    if (this.#isPrivate(room)) this.#takeAway(room);
+    this.#inRooms((rooms) => rooms.filter((one) => one !== room));
+  }
+
+  #putOut(room: string): void {
+    if (!this.#takeAway(room)) return;
+    this.notice(`You are not in the private room ${room} any more: you were put out, or it was closed.`);
+  }
+
+  /** A private room is there to its members alone: nothing of it stays. Returns whether there was something. */
+  #takeAway(room: string): boolean {
+    const key = `room/${room}` as const;
+    const { session } = this;
+    const there = (this.me.peek()?.rooms.includes(room) ?? false) || this.conversations.peek().has(key);
+    batch(() => {
+      session.set('gone', [...new Set([...(session.get('gone') ?? []), room])]);
+      session.set(
+        'privateRooms',
+        (session.get('privateRooms') ?? []).filter((one) => one !== room),
+      );
+      session.set(
+        'rooms',
+        (session.get('rooms') ?? []).filter((one) => one !== room),
+      );
+      this.outbox.drop(key);
+      this.setDraft(key, '');
+      if (this.active.peek() === key) {
+        history.replaceState(null, '', '#');
+        this.active.value = undefined;
+      }
+      const conversations = new Map(this.conversations.peek());
+      this.#sinceCounted.delete(this.conversation(key));
+      conversations.delete(key);
+      this.conversations.value = conversations;
+      const me = this.me.peek();
+      if (me) this.me.value = { ...me, rooms: me.rooms.filter((one) => one !== room) };
+      this.rooms.drop(room);
+      this.people.dropRoom(room);
+      this.notifications.withdraw(key);
+      this.announcer.forget();
+      this.raw.forget(room);
+      this.api.forget(`rooms/${room}`);
+    });
+    return there;
+  }
+
+  #invited({ room, by }: { readonly room: string; readonly by: Invitation['owner'] }): void {
+    this.invitations.put({ room, owner: by });
+    this.announcer.say(`${nameOf(by)} invites you to the private room ${room}.`);
+  }
+
+  /** A message is not there any more. */
+  #deletedFrom(id: string, to: Destination): void {
+    this.#deleted.add(id);
+    const sent = this.session.get('sent') ?? [];
+    if (sent.some((message) => message.id === id)) {
+      this.session.set(
+        'sent',
+        sent.filter((message) => message.id !== id),
+      );
+    }
+    const isIts = ({ key }: Conversation) =>
+      'client' in to ? isDirect(key) : key === ('room' in to ? `room/${to.room}` : 'everyone');
+    batch(() => {
+      for (const conversation of this.conversations.value.values()) {
+        if (!isIts(conversation)) continue;
+        const held = conversation.delete(id);
+        if (held) this.notifications.withdraw(conversation.key, id);
+        else if (conversation.unreadBefore.value > 0 && Number(id) > conversation.mark.value) this.#recountSoon();
+      }
+    });
+  }
+
+  /** Something was deleted that is held by the server alone, which knows whether it was unread. */
+  #recountSoon(): void {
+    clearTimeout(this.#recountTimer);
+    this.#recountTimer = setTimeout(() => void this.#recount().catch(() => undefined), 500);
+  }
+
+  async #recount(): Promise<void> {
+    const call = { what: 'See how much is unread', path: `clients/${this.session.get('index')}/read`, asMe: true };
+    const { unread } = await this.api.call<ReadState>(call);
+    batch(() => {
+      for (const conversation of this.conversations.value.values()) {
+        if (isDirect(conversation.key) || conversation.unreadBefore.value === 0) continue;
+        const count = conversation.key === 'everyone' ? unread.everyone : unread.rooms[roomOf(conversation.key) ?? ''];
+        const held = conversation.unread.value - conversation.unreadBefore.value;
+        conversation.unreadBefore.value = Math.max(0, (count ?? 0) - held);
+      }
+    });
   }
 
   #gap({ to }: Gap): void {
@@ -607,6 +967,17 @@ export class Chat {
     for (const room of client.rooms) this.conversation(`room/${room}`);
   }
 
+  /** Which rooms are private is remembered: of those nothing stays once one is put out, also if that happens while the page is away. */
+  #rememberPrivate(): void {
+    const rooms = [...this.rooms.all.value.values()].filter((room) => room.private && this.isIn(room.name));
+    const names = rooms.map(({ name }) => name);
+    const before = this.session.get('privateRooms') ?? [];
+    // One that is not there any more is taken away when it is said that one is not in it.
+    const kept = before.filter((name) => this.rooms.all.value.get(name)?.private ?? true);
+    const all = [...new Set([...kept, ...names])];
+    if (all.join() !== before.join()) this.session.set('privateRooms', all);
+  }
+
   /** The rooms one is in have changed, by one's own doing. */
   #inRooms(change: (rooms: readonly string[]) => readonly string[]): void {
     const me = this.me.value;
@@ -631,7 +1002,8 @@ export class Chat {
   #beginAnew(): void {
     this.#forget();
     batch(() => {
-      for (const name of ['index', 'sent', 'former', 'marks'] as const) this.session.set(name, undefined);
+      for (const name of ['index', 'sent', 'former', 'marks', 'privateRooms', 'gone'] as const)
+        this.session.set(name, undefined);
       this.#mailboxRead = 0;
       for (const conversation of this.conversations.value.values()) conversation.clear();
       this.outbox.disown();
@@ -654,12 +1026,36 @@ export class Chat {
     return heard?.message.from ?? { index, name: null };
   }
 
+  /** Which permission is missing to send there, if one is. */
+  missingToSend(key: ConversationKey): Permission | undefined {
+    const to = destinationOf(key);
+    const needed = to && toSend(to);
+    return needed !== undefined && !this.may(needed) ? needed : undefined;
+  }
+
   /** Whether something can be sent there. */
   canSend(key: ConversationKey): boolean {
+    if (this.missingToSend(key) !== undefined) return false;
     const index = clientOf(key);
+    // Who may not see who is there finds out by sending.
+    if (index !== undefined && !this.may('list')) return true;
     if (index !== undefined)
       return this.people.all.value.has(index) && !(this.me.value?.index !== index && this.isMine(index));
     const room = roomOf(key);
     return room === undefined ? destinationOf(key) !== undefined : this.isIn(room);
   }
+}
+
+interface Deleted {
+  readonly id: string;
+  readonly to: Destination;
+}
+
+/** Why a stream ends that an account has signed out of. */
+interface SignedOut {
+  readonly reason: 'signed-out' | 'removed';
+}
+
+function parseAside(fragment: string): Aside | undefined {
+  return fragment === '#you' ? 'you' : fragment === '#sign-in' ? 'sign-in' : undefined;
 }

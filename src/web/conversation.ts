@@ -11,6 +11,8 @@ export interface Entry {
   readonly place: number;
   readonly message: Message;
   readonly mine: boolean;
+  /** Whether it was deleted: then it says nothing any more. */
+  readonly deleted?: boolean;
 }
 
 /** A message that is not acknowledged yet. */
@@ -21,8 +23,8 @@ export interface Pending extends Outgoing {
   readonly refused?: boolean | undefined;
 }
 
-/** Whether there are older messages: `lost` ones are no longer kept. */
-export type Older = 'unknown' | 'loading' | 'more' | 'none' | 'lost' | 'failed';
+/** Whether there are older messages: `lost` ones are no longer kept, `refused` ones one may not read. */
+export type Older = 'unknown' | 'loading' | 'more' | 'none' | 'lost' | 'failed' | 'refused';
 
 /** So many entries are held at most for each conversation; older ones are loaded again where somebody looks for them. */
 const MOST = 5_000;
@@ -47,7 +49,7 @@ export class Conversation {
     for (let at = entries.length - 1; at >= 0; at--) {
       const entry = entries[at];
       if (!entry || entry.place <= mark) break;
-      if (!entry.mine) count++;
+      if (!entry.mine && !entry.deleted) count++;
     }
     return count;
   });
@@ -105,12 +107,24 @@ export class Conversation {
     // What was sent to a single client is held nowhere else.
     if (over <= 0 || this.key.startsWith('client/')) return;
     const mark = this.mark.value;
-    for (const { key, place, mine } of entries.slice(0, over)) {
+    for (const { key, place, mine, deleted } of entries.slice(0, over)) {
       this.#known.delete(key);
-      if (place > mark && !mine) this.unreadBefore.value++;
+      if (place > mark && !mine && !deleted) this.unreadBefore.value++;
     }
     this.entries.value = entries.slice(over);
     this.older.value = 'more';
+  }
+
+  /** A message is not there any more: what it said goes. Returns whether it was held here. */
+  delete(id: string): boolean {
+    let held = false;
+    this.entries.value = this.entries.value.map((entry) => {
+      if (entry.message.id !== id || entry.deleted) return entry;
+      held = true;
+      const { from, to, sentAt } = entry.message;
+      return { ...entry, deleted: true, message: { id, from, to, sentAt } };
+    });
+    return held;
   }
 
   /** Forgets all that was said, but not what is still to be sent. */
@@ -144,7 +158,9 @@ export class Conversation {
   placeDivider(): void {
     const mark = this.mark.value;
     this.divider.value =
-      this.unread.value === 0 ? undefined : this.entries.value.find(({ place, mine }) => place > mark && !mine)?.key;
+      this.unread.value === 0
+        ? undefined
+        : this.entries.value.find(({ place, mine, deleted }) => place > mark && !mine && !deleted)?.key;
   }
 }
 

@@ -1,10 +1,9 @@
 import { signal } from '@preact/signals';
 import { backoff, sleep } from '../sdk/backoff.js';
-import type { ProblemError } from '../sdk/errors.js';
+import { ProblemError } from '../sdk/errors.js';
 import { EventParser, type ServerSentEvent } from '../sdk/event-parser.js';
 import type { Welcome } from '../sdk/resources.js';
-import { type Api, refusalOf } from './api.js';
-import { curlOf } from './curl.js';
+import { type Api, explain, refusalOf } from './api.js';
 
 /** More than this no event has: the bodies the server takes are smaller. UTF-16 units. */
 export const LONGEST_EVENT = 64 * 1024 * 1024;
@@ -23,8 +22,10 @@ export type LinkState =
   | { readonly kind: 'live' }
   /** @param until when it is tried again, in milliseconds since 1970 */
   | { readonly kind: 'waiting'; readonly until: number; readonly why: string }
-  /** This client has left, by its own word: there is nothing to connect to. */
-  | { readonly kind: 'left' };
+  /** This client has left, by its own word or an administrator's: there is nothing to connect to. */
+  | { readonly kind: 'left'; readonly removed?: boolean }
+  /** The server does not let this client in, and will not by itself. */
+  | { readonly kind: 'refused'; readonly why: string };
 
 /** Who to connect as. */
 export interface Identity {
@@ -33,15 +34,22 @@ export interface Identity {
   /** For a client that is yet to be made. */
   readonly name: string | undefined;
   readonly rooms: readonly string[];
+  /** The account that the browser is signed in with: then there is no token. */
+  readonly account: string | undefined;
+  /** Whether to be told who comes and goes, which not everybody may be. */
+  readonly presence: boolean;
 }
 
 export interface LinkListener {
-  identity(): Identity;
+  /** @throws what asking for it may throw */
+  identity(): Promise<Identity>;
   /**
    * The next attempt is to be as a new client: this one has left, or, where it is `unknown`, is of another log than the
-   * server's, which was set up anew.
+   * server's, which was set up anew; or its `name` is somebody's own now.
    */
-  identityLost(why: 'gone' | 'unknown'): void;
+  identityLost(why: 'gone' | 'unknown' | 'name'): void;
+  /** Whoever has no credential, or a session that is over, has to show who it is. */
+  turnedAway(why: string): void;
   /** Complete events, in the order in which they came together, and their bytes as text. */
   events(events: readonly ServerSentEvent[], raw: string): void;
 }
@@ -66,6 +74,7 @@ export class Link {
 
   open(): void {
     this.#closed = false;
+    this.state.value = { kind: 'connecting' };
     void this.#run();
     addEventListener('online', this.#now);
     document.addEventListener('visibilitychange', this.#seen);
@@ -105,9 +114,13 @@ export class Link {
     while (!this.#closed) {
       const end = await this.#connect(failures < IMPATIENT_ATTEMPTS ? PATIENCE : LONG_PATIENCE);
       if (this.#closed) return;
-      if (end.kind === 'left') {
-        this.state.value = { kind: 'left' };
+      if (end.kind === 'left' || end.kind === 'refused') {
+        this.state.value = end;
         return this.close();
+      }
+      if (end.kind === 'over') {
+        this.close();
+        return this.listener.turnedAway(end.why);
       }
       if (end.kind === 'lost') {
         this.listener.identityLost(end.why);
@@ -126,11 +139,18 @@ export class Link {
 
   /** Holds one connection until it ends. @param patience for its welcome, in milliseconds */
   async #connect(patience: number): Promise<End> {
-    const identity = this.listener.identity();
+    let identity: Identity;
+    try {
+      identity = await this.listener.identity();
+    } catch (error) {
+      if (error instanceof ProblemError) return this.#refused(error, true);
+      return { kind: 'broken', welcomed: false, why: explain(error) };
+    }
+    if (this.#closed) return { kind: 'broken', welcomed: false, why: '' };
     const connection = (this.#connection = new AbortController());
     const settle = this.api.record(
-      identity.token === undefined ? 'Connect as a new client' : 'Connect again as the same client',
-      curlOf({ method: 'GET', ...this.#request(identity), endless: true }),
+      purposeOf(identity),
+      this.api.curlOf({ method: 'GET', ...this.#request(identity), endless: true }),
     );
     const watchdog = new Watchdog(patience, () => connection.abort());
     const parser = new EventParser(LONGEST_EVENT);
@@ -139,10 +159,12 @@ export class Link {
     let bye: string | undefined;
     try {
       const { url, headers } = this.#request(identity);
-      const response = await fetch(url, { headers, cache: 'no-store', signal: connection.signal });
+      this.api.credential.assertHolds();
+      const { credentials } = this.api.credential;
+      const response = await fetch(url, { headers, credentials, cache: 'no-store', signal: connection.signal });
       answered = true;
       settle(response.status);
-      if (!response.ok) return this.#refused(refusalOf(response, await response.text()), identity);
+      if (!response.ok) return this.#refused(refusalOf(response, await response.text()), isKnown(identity));
       if (!response.headers.get('content-type')?.startsWith('text/event-stream') || !response.body) {
         return { kind: 'broken', welcomed, why: 'What answers is not InterChat.' };
       }
@@ -168,37 +190,63 @@ export class Link {
       watchdog.stop();
       connection.abort();
     }
+    if (bye === 'signed-out') return { kind: 'over', why: 'You were signed out.' };
     if (bye === 'left') return { kind: 'left' };
+    // Whoever keeps order does not want it back at once. What became of an account, the server tells who asks again.
+    if (bye === 'removed' && identity.account === undefined) return { kind: 'left', removed: true };
     if (bye === 'expired') return { kind: 'lost', why: 'gone' };
     return { kind: 'broken', welcomed, why: whyBroken(bye, answered), least: parser.retry };
   }
 
-  #request({ token, cursor, name, rooms }: Identity) {
-    const query = new URLSearchParams({ presence: 'true' });
+  #request(identity: Identity) {
+    const { token, cursor, name, rooms, presence } = identity;
+    const query = new URLSearchParams(presence ? { presence: 'true' } : {});
     const headers: Record<string, string> = {};
-    if (token === undefined) {
+    if (!isKnown(identity)) {
       if (name !== undefined) query.set('name', name);
       if (rooms.length > 0) query.set('rooms', rooms.join());
     } else {
-      headers['Authorization'] = `Bearer ${token}`;
+      if (token !== undefined) headers['Authorization'] = `Bearer ${token}`;
       if (cursor !== undefined) headers['Last-Event-ID'] = cursor;
     }
-    return { url: this.api.url(`events?${query}`), headers };
+    const search = query.toString();
+    return { url: this.api.url(search === '' ? 'events' : `events?${search}`), headers };
   }
 
-  #refused(problem: ProblemError, { token }: Identity): End {
-    // Who has no identity yet has none to lose: it is something else, such as a proxy, that refuses.
-    if (token !== undefined && problem.status === 401) return { kind: 'lost', why: 'unknown' };
-    if (token !== undefined && problem.status === 410) return { kind: 'lost', why: 'gone' };
+  /** @param known whether it is somebody that is refused, or one who is yet to be made */
+  #refused(problem: ProblemError, known: boolean): End {
+    const { status, code } = problem;
+    if (status === 401 && this.api.credential.token() === undefined) {
+      if (known) return { kind: 'over', why: 'Your session is over.' };
+      // Or it is something else, such as a proxy, that refuses.
+      this.listener.turnedAway('');
+    }
+    // Who has no identity yet has none to lose.
+    if (known && status === 401) return { kind: 'lost', why: 'unknown' };
+    if (known && status === 410) return { kind: 'lost', why: 'gone' };
+    if (code === 'name-taken') return { kind: 'lost', why: 'name' };
+    if (code === 'forbidden' || code === 'banned') return { kind: 'refused', why: explain(problem) };
     return { kind: 'broken', welcomed: false, why: problem.message, least: problem.retryAfter };
   }
 }
 
 /** How a connection came to its end. `least`: what the server asks to be left alone for, in milliseconds. */
 type End =
-  | { readonly kind: 'left' }
-  | { readonly kind: 'lost'; readonly why: 'gone' | 'unknown' }
+  | { readonly kind: 'left'; readonly removed?: boolean }
+  | { readonly kind: 'refused'; readonly why: string }
+  | { readonly kind: 'over'; readonly why: string }
+  | { readonly kind: 'lost'; readonly why: 'gone' | 'unknown' | 'name' }
   | { readonly kind: 'broken'; readonly welcomed: boolean; readonly why: string; readonly least?: number | undefined };
+
+/** Whether the server knows whom it is that connects. */
+function isKnown({ token, account }: Identity): boolean {
+  return token !== undefined || account !== undefined;
+}
+
+function purposeOf({ token, account }: Identity): string {
+  if (account !== undefined) return `Connect as ${account}`;
+  return token === undefined ? 'Connect as a new client' : 'Connect again as the same client';
+}
 
 function whyBroken(bye: string | undefined, answered: boolean): string {
   if (bye === 'shutdown') return 'The server is restarting.';

@@ -1,12 +1,12 @@
 import { render } from 'preact';
-import { Chat } from './chat.js';
-import { App } from './components/app.js';
+import { Page } from './components/page.js';
+import { Door } from './door.js';
 import { keepFocus } from './focus-keeper.js';
 
-const chat = new Chat(new URL('.', document.baseURI));
+const door = new Door(new URL('.', document.baseURI));
 const root = document.getElementById('app');
 if (root) {
-  render(<App chat={chat} />, root);
+  render(<Page door={door} />, root);
   keepFocus(root);
 }
-chat.start();
+door.start();

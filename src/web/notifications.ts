@@ -11,6 +11,8 @@ export type NotificationState = 'on' | 'off' | 'denied' | 'impossible';
 export interface News {
   /** Says whose it is; a later one of the same replaces the earlier one. */
   readonly about: string;
+  /** The id of the message that it tells of; null where it has none. */
+  readonly id: string | null;
   readonly title: string;
   readonly body: string;
   readonly open: () => void;
@@ -20,6 +22,8 @@ export interface News {
 export class Notifications {
   readonly state = signal<NotificationState>('off');
   #waiting: News[] = [];
+  /** What is shown, by what it is about, with the last that it tells of. */
+  readonly #shown = new Map<string, { readonly id: string | null; readonly notification: Notification }>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
@@ -46,6 +50,24 @@ export class Notifications {
     if (this.#timer === undefined) this.#timer = setTimeout(() => this.#show(), COLLECT);
   }
 
+  /** What it was about is not there any more. @param id of one message; all of them unless it is given */
+  withdraw(about: string, id?: string): void {
+    const isIt = (one: { readonly id: string | null }) => id === undefined || one.id === id;
+    this.#waiting = this.#waiting.filter((news) => news.about !== about || !isIt(news));
+    const shown = this.#shown.get(about);
+    if (!shown || !isIt(shown)) return;
+    shown.notification.close();
+    this.#shown.delete(about);
+  }
+
+  /** Withdraws all of them: they were for somebody else. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#waiting = [];
+    for (const about of [...this.#shown.keys()]) this.withdraw(about);
+  }
+
   #show(): void {
     this.#timer = undefined;
     const waiting = this.#waiting;
@@ -57,6 +79,7 @@ export class Notifications {
       const body = all.length === 1 ? last.body : `${all.length} messages. The last: ${last.body}`;
       try {
         const notification = new Notification(last.title, { body, tag: `interchat ${about}` });
+        this.#shown.set(about, { id: last.id, notification });
         notification.onclick = () => {
           focus();
           last.open();

@@ -1,5 +1,5 @@
 import { askedFor, backoff, isPassing } from '../sdk/backoff.js';
-import { UnexpectedAnswer } from '../sdk/errors.js';
+import { ProblemError, UnexpectedAnswer } from '../sdk/errors.js';
 import type { Sent } from '../sdk/resources.js';
 import { type Api, type Call, explain } from './api.js';
 import type { Conversation, Pending } from './conversation.js';
@@ -30,6 +30,7 @@ export class Outbox {
   readonly #working = new Set<ConversationKey>();
   readonly #timers = new Map<ConversationKey, ReturnType<typeof setTimeout>>();
   #restored = false;
+  #closed = false;
 
   constructor(
     private readonly api: Api,
@@ -86,6 +87,19 @@ export class Outbox {
     this.#keep(this.#outgoing.map((one) => ({ ...one, sender: 0 })));
   }
 
+  /** Nothing goes there any more, and nothing waits to. */
+  drop(to: ConversationKey): void {
+    clearTimeout(this.#timers.get(to));
+    this.#keep(this.#outgoing.filter((one) => one.to !== to));
+    this.listener.conversation(to).pending.value = [];
+  }
+
+  /** What waits is kept for whoever returns. */
+  close(): void {
+    this.#closed = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+  }
+
   /** Whether a repeat of this may arrive twice: its key means nothing any more. */
   mayArriveTwice({ key }: Pending): boolean {
     const outgoing = this.#outgoing.find((one) => one.key === key);
@@ -110,7 +124,7 @@ export class Outbox {
   }
 
   async #work(to: ConversationKey): Promise<void> {
-    if (this.#working.has(to)) return;
+    if (this.#closed || this.#working.has(to)) return;
     this.#working.add(to);
     try {
       for (let next = this.#next(to); next; next = this.#next(to)) if (!(await this.#attempt(next))) break;
@@ -137,8 +151,11 @@ export class Outbox {
       this.listener.sent(sent);
       return true;
     } catch (error) {
-      const passing = isPassing(error) || error instanceof UnexpectedAnswer;
+      // Who is signed out signs in again, and then it goes.
+      const signedOut = error instanceof ProblemError && error.status === 401;
+      const passing = isPassing(error) || error instanceof UnexpectedAnswer || signedOut;
       if (!this.#outgoing.some((one) => one.key === key)) return true;
+      if (this.#closed) return false;
       this.#update(to, key, { failed: explain(error), refused: !passing });
       if (!passing) return true;
       const attempts = (this.#attempts.get(key) ?? 0) + 1;

@@ -24,7 +24,7 @@ export class People {
     const found = new Map<number, ClientInfo>();
     let total = 0;
     for (let path: string | null = 'clients?limit=1000'; path !== null && found.size < MOST;) {
-      const page: Page = await this.api.call<Page>({ what: 'LIST', path });
+      const page: Page = await this.api.call<Page>({ what: 'LIST', path, asMe: true });
       if (round !== this.#loading) return;
       for (const client of page.clients) found.set(client.index, client);
       total = page.total;
@@ -45,7 +45,10 @@ export class People {
     if (changes.length === 0) return;
     const all = new Map(this.all.value);
     let more = 0;
-    for (const { change, client } of changes) {
+    for (const presence of changes) {
+      const { change } = presence;
+      const rooms = roomsAfter(all.get(presence.client.index)?.rooms ?? [], presence);
+      const client = { ...presence.client, rooms };
       this.#meanwhile?.set(client.index, change === 'left' ? null : client);
       if (change === 'joined' && !all.has(client.index)) more++;
       if (change === 'left') more--;
@@ -56,7 +59,25 @@ export class People {
     this.total.value = Math.max(this.total.value + more, all.size);
   }
 
+  /** A private room is not there any more, to this client. */
+  dropRoom(name: string): void {
+    const without = (client: ClientInfo) =>
+      client.rooms.includes(name) ? { ...client, rooms: client.rooms.filter((room) => room !== name) } : client;
+    this.all.value = new Map([...this.all.value].map(([index, client]) => [index, without(client)]));
+  }
+
   get(index: number): ClientInfo | undefined {
     return this.all.value.get(index);
   }
+}
+
+/**
+ * The rooms of a client after a change. What is said of it to all names public rooms alone: it is in a private one, as those know
+ * who are in it too, until it is said that it has left that.
+ */
+export function roomsAfter(before: readonly string[], { change, client, room }: Presence): readonly string[] {
+  if (change === 'joined' || change === 'left') return client.rooms;
+  const rooms = new Set([...before, ...client.rooms]);
+  if (change === 'exited' && room !== undefined) rooms.delete(room);
+  return [...rooms].sort();
 }

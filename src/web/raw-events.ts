@@ -28,4 +28,15 @@ export class RawEvents {
     }));
     this.shown.value = [...this.shown.value, ...events].slice(-KEPT);
   }
+
+  /** Shows nothing any more of a room that one was put out of. */
+  forget(room: string): void {
+    const name = JSON.stringify(room);
+    this.shown.value = this.shown.value.filter(({ text }) => !text.includes(`"room":${name}`) && !lists(text, name));
+  }
+}
+
+/** Whether an event has this in a list of rooms. */
+function lists(text: string, name: string): boolean {
+  return [...text.matchAll(/"rooms":(\[[^\]]*\]|\{[^}]*\})/g)].some(([, rooms]) => rooms?.includes(name));
 }

@@ -23,6 +23,10 @@ export class ReadMarker {
     private readonly chat: Read,
   ) {}
 
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
   read(conversation: Conversation): void {
     const { key } = conversation;
     if (isDirect(key)) {

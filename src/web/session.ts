@@ -18,16 +18,35 @@ interface Remembered {
   readonly outbox: readonly Outgoing[];
   /** Up to which message each conversation with a single client was read: the server keeps one mark for the whole mailbox. */
   readonly marks: Readonly<Partial<Record<ConversationKey, string>>>;
+  /** When the client was made: where the same number was made at another time, it is another client. */
+  readonly since: string;
+  /** Which of the rooms are private. */
+  readonly privateRooms: readonly string[];
+  /** Private rooms that one was in, and is no more: what still comes of them is not shown. */
+  readonly gone: readonly string[];
 }
 
 /**
  * Keeps what makes a reload the same client, and a second tab another one: in sessionStorage, which a browser keeps for each
  * tab and forgets with it. Where it is not to be had, or full, things are kept until the page is left.
+ *
+ * What an account has is kept apart from what others have, and holds no secret: that is in a cookie.
  */
 export class Session {
   readonly #memory = new Map<keyof Remembered, unknown>();
 
-  constructor(private readonly prefix = 'interchat.') {}
+  #closed = false;
+
+  constructor(private readonly prefix: string) {}
+
+  /** Of a client that needs no account. */
+  static ofClient(): Session {
+    return new Session('interchat.');
+  }
+
+  static ofAccount(name: string): Session {
+    return new Session(`interchat@${name}.`);
+  }
 
   get<Name extends keyof Remembered>(name: Name): Remembered[Name] | undefined {
     if (!this.#memory.has(name)) this.#memory.set(name, this.#read(name));
@@ -36,11 +55,30 @@ export class Session {
 
   set<Name extends keyof Remembered>(name: Name, value: Remembered[Name] | undefined): void {
     this.#memory.set(name, value);
+    if (this.#closed) return;
     try {
       if (value === undefined) sessionStorage.removeItem(this.prefix + name);
       else sessionStorage.setItem(this.prefix + name, JSON.stringify(value));
     } catch {
       // Not to be kept: it lasts as long as the page.
+    }
+  }
+
+  /** Keeps what there is for whoever returns: nothing is written any more. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Forgets all of it, for good. */
+  clear(): void {
+    this.close();
+    this.#memory.clear();
+    try {
+      for (const name of Object.keys(sessionStorage)) {
+        if (name.startsWith(this.prefix)) sessionStorage.removeItem(name);
+      }
+    } catch {
+      // It was not kept.
     }
   }
 

@@ -45,15 +45,23 @@ export class SharedLink {
   #former: BroadcastChannel | undefined;
   #leave: (() => void) | undefined;
   #leads = false;
+  readonly #stop: () => void;
 
   constructor(
     private readonly own: { readonly value: LinkState },
     private readonly listener: SharedLinkListener,
   ) {
-    effect(() => {
+    this.#stop = effect(() => {
       const state = this.own.value;
       if (this.#leads) this.#tell({ kind: 'state', state });
     });
+  }
+
+  /** Shares nothing any more. */
+  close(): void {
+    this.#stop();
+    this.leave();
+    this.#former?.close();
   }
 
   /**

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import type { Test } from 'tap';
+import { operatorToken } from '../../src/hub/credentials.js';
+import { ask } from './http.js';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
@@ -76,6 +78,45 @@ export async function callOneself(page: Page, name: string): Promise<void> {
   await page.getByLabel('Your name').fill(name);
   await page.keyboard.press('Enter');
   await page.locator('.self .name', { hasText: name }).waitFor();
+}
+
+export const PASSWORD = 'correct horse battery staple';
+
+/** Makes an account, in the name of whoever runs the server. @param secret the server's */
+export async function makeAccount(url: string, secret: string, name: string, may?: readonly string[]): Promise<void> {
+  const { status, text } = await ask(`${url}/accounts`, {
+    json: { name, password: PASSWORD, ...(may && { may }) },
+    token: operatorToken(secret),
+  });
+  if (status !== 201) throw new Error(text);
+}
+
+/** Fills in the form that is shown, and is in when this resolves. */
+export async function signIn(page: Page, name: string, password = PASSWORD): Promise<void> {
+  await page.getByLabel('Name', { exact: true }).fill(name);
+  await page.getByLabel('Password').fill(password);
+  await page.keyboard.press('Enter');
+  await page.locator('.self', { hasText: name }).getByRole('link', { name: 'Account' }).waitFor();
+  await isLive(page);
+}
+
+/** A device of an account, with a browser of its own. */
+export async function visitAs(
+  t: Test,
+  browser: Browser,
+  url: string,
+  name: string,
+  options: BrowserContextOptions = {},
+): Promise<Visit> {
+  const context = await browser.newContext({ locale: 'en-GB', ...options });
+  t.teardown(() => context.close());
+  const page = await context.newPage();
+  const complaints = complaintsOf(page);
+  await page.goto(url);
+  await page.locator('.link.live, .signing-in').first().waitFor();
+  if ((await page.locator('.signing-in').count()) === 0) await page.getByRole('link', { name: 'Sign in' }).click();
+  await signIn(page, name);
+  return { page, context, complaints };
 }
 
 /** Opens the conversation with a client or a room from the list. */

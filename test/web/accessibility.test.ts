@@ -1,12 +1,24 @@
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import t, { type Test } from 'tap';
-import { enterRoom, noBrowser, openConversation, say, shows, startBrowser, visit } from '../support/browser.js';
+import {
+  enterRoom,
+  makeAccount,
+  noBrowser,
+  openConversation,
+  say,
+  shows,
+  signIn,
+  startBrowser,
+  visit,
+  visitAs,
+} from '../support/browser.js';
 import { EventReader } from '../support/event-reader.js';
 import { ask } from '../support/http.js';
 import { startServer } from '../support/server.js';
 
 const AXE = new URL('../../node_modules/axe-core/axe.min.js', import.meta.url);
+const SECRET = 'a secret of thirty-two characters';
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 360, height: 740 };
 
@@ -78,6 +90,56 @@ void t.test('the page is for everybody', { skip: noBrowser }, async (t) => {
       await looksRight(t, page, 'how it works');
       t.same(complaints, []);
       await page.close();
+    });
+  }
+
+  for (const [what, options] of [
+    ['signed in on a desktop, light', { viewport: DESKTOP, colorScheme: 'light' }],
+    ['signed in on a phone, dark', { viewport: PHONE, colorScheme: 'dark', hasTouch: true, isMobile: true }],
+  ] as const) {
+    await t.test(what, async (t) => {
+      const server = await startServer(t, { secret: SECRET, access: 'members', registration: 'open' });
+      const url = `http://localhost:${server.port}/`;
+      for (const name of ['alice', 'warden']) await makeAccount(server.url, SECRET, name, ['admin']);
+      const context = await browser.newContext({ locale: 'en-GB', ...options });
+      t.teardown(() => context.close());
+      const page = await context.newPage();
+      await page.goto(url);
+      await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+      await page.waitForFunction(() => document.activeElement?.getAttribute('name') === 'username');
+      t.same(await violations(page), []);
+      await looksRight(t, page, 'signing in');
+      await signIn(page, 'alice');
+      t.same(await violations(page), []);
+
+      // A room of one's own, and an invitation into another's.
+      const warden = await visitAs(t, browser, url, 'warden', { viewport: DESKTOP });
+      for (const [one, room, whom] of [
+        [warden.page, 'court', 'alice'],
+        [page, 'a-room-with-a-long-name-that-does-not-fit-into-its-place', 'warden'],
+      ] as const) {
+        await one.getByLabel('Make it private').check();
+        await one.getByLabel('Name of a room to enter, or to make').fill(room);
+        await one.keyboard.press('Enter');
+        await one.locator('.composer textarea:enabled').waitFor();
+        await one.getByRole('button', { name: 'Members' }).click();
+        await one.getByLabel('Name or number of whom to invite').fill(whom);
+        await one.keyboard.press('Enter');
+        await one.getByRole('button', { name: `Take back the invitation of ${whom}` }).waitFor();
+      }
+      await say(page, 'Hello, warden!');
+      await shows(page, 'Hello, warden!');
+      await page.getByRole('button', { name: /^Delete/ }).click();
+      t.same(await violations(page), []);
+      await looksRight(t, page, 'a private room');
+      await page.goto(`${url}#`);
+      await page.locator('.invitation', { hasText: 'court' }).waitFor();
+      t.same(await violations(page), []);
+      await looksRight(t, page, 'an invitation');
+      await page.getByRole('link', { name: 'Account' }).click();
+      await page.locator('.rows li', { hasText: '(this one)' }).waitFor();
+      t.same(await violations(page), []);
+      await looksRight(t, page, 'the account');
     });
   }
 

@@ -1,13 +1,16 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { Chat } from '../chat.js';
+import type { Aside, Chat } from '../chat.js';
+import type { Door } from '../door.js';
+import { AccountView, SignInView } from './account-view.js';
 import { ConversationView } from './conversation-view.js';
 import { Inspector } from './inspector.js';
 import { Introduction } from './introduction.js';
 import { Sidebar, conversationsInOrder } from './sidebar.js';
 
 /** The whole page. On a narrow screen the list or the conversation, whichever one looks at. */
-export function App({ chat }: { readonly chat: Chat }) {
+export function App({ door, chat }: { readonly door: Door; readonly chat: Chat }) {
   const active = chat.active.value;
+  const aside = asideOf(chat);
   const [inspects, setInspects] = useState(false);
 
   const close = () => {
@@ -29,11 +32,15 @@ export function App({ chat }: { readonly chat: Chat }) {
   }, [chat]);
 
   return (
-    <div class={`app ${active ? 'shows-conversation' : 'shows-list'} ${inspects ? 'inspects' : ''}`}>
+    <div class={`app ${active || aside ? 'shows-conversation' : 'shows-list'} ${inspects ? 'inspects' : ''}`}>
       <Sidebar chat={chat} inspects={inspects} onInspect={() => setInspects(!inspects)} />
       <main class="main">
         <Notices chat={chat} />
-        {active ? (
+        {aside === 'you' ? (
+          <AccountView door={door} chat={chat} />
+        ) : aside === 'sign-in' ? (
+          <SignInView door={door} chat={chat} />
+        ) : active ? (
           <ConversationView key={active} chat={chat} conversation={chat.conversation(active)} />
         ) : (
           <Introduction chat={chat} />
@@ -45,6 +52,12 @@ export function App({ chat }: { readonly chat: Chat }) {
       </div>
     </div>
   );
+}
+
+/** Whoever has signed in has nothing to sign in with. */
+function asideOf(chat: Chat): Aside | undefined {
+  const aside = chat.aside.value;
+  return aside === 'sign-in' && chat.account !== undefined ? 'you' : aside;
 }
 
 function Notices({ chat }: { readonly chat: Chat }) {

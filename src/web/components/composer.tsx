@@ -2,6 +2,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { Chat } from '../chat.js';
 import type { Conversation } from '../conversation.js';
 import { roomOf } from '../conversation-key.js';
+import { refusalFor } from '../permissions.js';
 import { CopyButton } from './copy-button.js';
 
 interface Props {
@@ -48,6 +49,7 @@ export function Composer({ chat, conversation, title }: Props) {
           ref={area}
           rows={1}
           dir="auto"
+          title={canSend ? undefined : whyNot(chat, conversation)}
           placeholder={canSend ? `Message to ${title}` : whyNot(chat, conversation)}
           disabled={!canSend}
           value={text}
@@ -74,6 +76,8 @@ export function Composer({ chat, conversation, title }: Props) {
 
 function whyNot(chat: Chat, { key }: Conversation): string {
   if (!chat.me.value) return 'Not connected yet';
+  const missing = chat.missingToSend(key);
+  if (missing !== undefined) return refusalFor(missing);
   if (roomOf(key) !== undefined) return 'Enter the room to talk in it';
   return key === 'nobody' ? 'There is nobody to answer' : 'This client is not here';
 }

@@ -6,8 +6,11 @@ import { clientOf, roomOf } from '../conversation-key.js';
 import { count, lastSeen, nameOf } from '../wording.js';
 import { Composer } from './composer.js';
 import { CopyButton } from './copy-button.js';
+import { refusalFor } from '../permissions.js';
 import { LinkStatus } from './link-status.js';
+import { Lock } from './lock.js';
 import { MessageLog } from './message-log.js';
+import { InviteTo, RoomPanel } from './room-panel.js';
 import { useAttempt } from './use-attempt.js';
 
 interface Props {
@@ -19,6 +22,10 @@ interface Props {
 export function ConversationView({ chat, conversation }: Props) {
   const title = titleOf(chat, conversation);
   const heading = useRef<HTMLHeadingElement>(null);
+  const showsMembers = useSignal(false);
+  const room = roomOf(conversation.key);
+  const index = clientOf(conversation.key);
+  const isPrivate = room !== undefined && chat.rooms.isPrivate(room) && chat.isIn(room);
   useEffect(() => {
     // On a phone the keyboard would cover what one came to read.
     const composer = document.querySelector<HTMLElement>('.composer textarea:enabled');
@@ -33,6 +40,7 @@ export function ConversationView({ chat, conversation }: Props) {
         </a>
         <div class="about">
           <h1 id="title" ref={heading} tabIndex={-1}>
+            {isPrivate && <Lock />}
             <bdi>{title}</bdi>
           </h1>
           <Detail chat={chat} conversation={conversation} />
@@ -40,8 +48,19 @@ export function ConversationView({ chat, conversation }: Props) {
             <LinkStatus chat={chat} />
           </div>
         </div>
+        {isPrivate && (
+          <button
+            type="button"
+            aria-expanded={showsMembers.value}
+            onClick={() => (showsMembers.value = !showsMembers.value)}
+          >
+            Members
+          </button>
+        )}
         <Membership chat={chat} conversation={conversation} />
+        {index !== undefined && <InviteTo chat={chat} index={index} />}
       </header>
+      {isPrivate && showsMembers.value && <RoomPanel chat={chat} room={room} />}
       <MessageLog chat={chat} conversation={conversation} title={title} />
       <Composer chat={chat} conversation={conversation} title={title} />
     </section>
@@ -68,9 +87,11 @@ function Detail({ chat, conversation }: Props) {
   const index = clientOf(key);
   if (room !== undefined) {
     const info = chat.rooms.all.value.get(room);
-    if (!info) return <p class="detail">Nobody is in this room.</p>;
+    if (!info) return <p class="detail">{chat.may('list') ? 'Nobody is in this room.' : refusalFor('list')}</p>;
     return (
       <p class="detail">
+        {info.private &&
+          `Private, ${info.owner === chat.me.value?.index ? 'your own' : `of ${nameOf(chat.party(info.owner ?? 0))}`}. `}
         {count(info.members, 'member', 'members')}, {info.online.toLocaleString()} online
       </p>
     );
@@ -84,7 +105,13 @@ function Detail({ chat, conversation }: Props) {
   }
   const client = chat.people.get(index);
   if (index === chat.me.value?.index) return <p class="detail">Client {index}: that is you.</p>;
-  if (!client) return <p class="detail">Client {index} is not here.</p>;
+  if (!client) {
+    return (
+      <p class="detail">
+        {chat.may('list') ? `Client ${index} is not here.` : `Client ${index}. ${refusalFor('list')}`}
+      </p>
+    );
+  }
   return (
     <p class="detail">
       Client {index}, {client.status === 'online' ? 'online' : `away, ${lastSeen(client, now.value)}`}
@@ -97,11 +124,13 @@ function Membership({ chat, conversation }: Props) {
   const room = roomOf(conversation.key);
   if (room === undefined || !chat.me.value) return null;
   const isIn = chat.isIn(room);
+  const mayRead = chat.may(`read:${room}`);
   return (
     <div class="membership">
       <button
         type="button"
         class={isIn ? '' : 'primary'}
+        disabled={!isIn && !mayRead}
         onClick={() => void attempt(() => (isIn ? chat.exit(room) : chat.enter(room)))}
       >
         {isIn ? 'Leave' : 'Enter'}
@@ -112,7 +141,7 @@ function Membership({ chat, conversation }: Props) {
         text={() => chat.api.curl(chat.membership(room, !isIn))}
       />
       <p class="refusal" role="alert">
-        {refusal.value}
+        {isIn || mayRead ? refusal.value : refusalFor(`read:${room}`)}
       </p>
     </div>
   );

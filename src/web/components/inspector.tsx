@@ -3,6 +3,7 @@ import type { Chat } from '../chat.js';
 import type { Action } from '../api.js';
 import type { RawEvent } from '../raw-events.js';
 import { exactTime } from '../wording.js';
+import { tokenCommand } from '../curl.js';
 import { CopyButton } from './copy-button.js';
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
@@ -28,9 +29,13 @@ export function Inspector({ chat, onClose }: { readonly chat: Chat; readonly onC
         </button>
       </header>
       <p class="hint">
-        What you do is one HTTP request; what you see comes down one stream. The commands and events here hold your
-        token: whoever has it is you. Everything is described in <a href="docs/">the API</a>.
+        What you do is one HTTP request; what you see comes down one stream.{' '}
+        {chat.account === undefined
+          ? 'The commands and events here hold your token: whoever has it is you.'
+          : 'You are signed in by a cookie that no page can read: where a command says $TOKEN, the shell is to have the token of a session of yours, which the first command gives.'}{' '}
+        Everything is described in <a href="docs/">the API</a>.
       </p>
+      {chat.account !== undefined && <TokenCommand chat={chat} name={chat.account} />}
       <Trail title="What you did, as curl" items={chat.api.actions.value}>
         {chat.api.actions.value.map((action) => (
           <ActionItem key={action.number} action={action} />
@@ -42,6 +47,17 @@ export function Inspector({ chat, onClose }: { readonly chat: Chat; readonly onC
         ))}
       </Trail>
     </aside>
+  );
+}
+
+/** What gives a shell a token of its own, which is asked for and shown to nobody. */
+function TokenCommand({ chat, name }: { readonly chat: Chat; readonly name: string }) {
+  const command = tokenCommand(chat.api.url('sessions'), name);
+  return (
+    <p class="token-command">
+      <code>{command}</code>
+      <CopyButton what="the command that signs in" text={() => command} />
+    </p>
   );
 }
 

@@ -38,10 +38,19 @@ export function LinkStatus({ chat }: { readonly chat: Chat }) {
         </p>
       );
     }
+    case 'refused':
+      return (
+        <p class="link broken refused">
+          <span class="why">{state.why}</span>
+          <button type="button" onClick={() => chat.retryLink()}>
+            Try again
+          </button>
+        </p>
+      );
     case 'left':
       return (
         <p class="link broken">
-          You have left
+          {state.removed ? 'You were removed by an administrator' : 'You have left'}
           <button type="button" onClick={() => chat.retryLink()}>
             Connect
           </button>

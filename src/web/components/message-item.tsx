@@ -1,8 +1,9 @@
 import { memo } from 'preact/compat';
 import type { Chat } from '../chat.js';
 import type { Entry, Pending } from '../conversation.js';
-import { clock, exactTime } from '../wording.js';
+import { clock, exactTime, nameOf } from '../wording.js';
 import { ClientName } from './client-name.js';
+import { ConfirmButton } from './confirm-button.js';
 import { MessageText } from './message-text.js';
 
 interface Props {
@@ -13,9 +14,11 @@ interface Props {
   readonly follows: boolean;
   /** Whether it is the first that is new. */
   readonly isNew: boolean;
+  /** Deletes it, for who may. */
+  readonly onDelete: ((entry: Entry) => void) | undefined;
 }
 
-export const MessageItem = memo(function MessageItem({ entry, day, follows, isNew }: Props) {
+export const MessageItem = memo(function MessageItem({ entry, day, follows, isNew, onDelete }: Props) {
   const { message, mine } = entry;
   const time = new Date(message.sentAt);
   const repeats = follows && day === undefined;
@@ -32,6 +35,14 @@ export const MessageItem = memo(function MessageItem({ entry, day, follows, isNe
         {message.expiresAt !== undefined && <span class="detail"> until {clock(new Date(message.expiresAt))}</span>}
         {message.id === null && <span class="detail"> not stored</span>}
       </p>
+      {entry.deleted && <p class="deleted">deleted</p>}
+      {onDelete && !entry.deleted && message.id !== null && (
+        <ConfirmButton
+          what="Delete"
+          whom={`what ${message.from ? nameOf(message.from) : 'nobody'} said at ${clock(time)}`}
+          onConfirm={() => onDelete(entry)}
+        />
+      )}
       {message.text !== undefined && <MessageText text={message.text} />}
       {message.data !== undefined && <pre class="data">{JSON.stringify(message.data, null, 2)}</pre>}
     </li>
@@ -40,7 +51,11 @@ export const MessageItem = memo(function MessageItem({ entry, day, follows, isNe
 
 function isSame(before: Props, now: Props): boolean {
   return (
-    before.entry === now.entry && before.day === now.day && before.follows === now.follows && before.isNew === now.isNew
+    Boolean(before.onDelete) === Boolean(now.onDelete) &&
+    before.entry === now.entry &&
+    before.day === now.day &&
+    before.follows === now.follows &&
+    before.isNew === now.isNew
   );
 }
 

@@ -2,6 +2,9 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import type { Chat } from '../chat.js';
 import type { Conversation, Entry, Older, Pending } from '../conversation.js';
+import { explain } from '../api.js';
+import { roomOf } from '../conversation-key.js';
+import { refusalFor } from '../permissions.js';
 import { dayOf } from '../wording.js';
 import { MessageItem, PendingItem } from './message-item.js';
 
@@ -38,6 +41,11 @@ export function MessageLog({ chat, conversation, title }: Props) {
   const entries = conversation.entries.value;
   const pending = conversation.pending.value;
   const older = conversation.older.value;
+  const onDelete = chat.mayDelete(conversation.key)
+    ? ({ message }: Entry) => {
+        chat.delete(message).catch((error: unknown) => chat.notice(`It is not deleted. ${explain(error)}`));
+      }
+    : undefined;
   const keepInPlace = (element: HTMLElement) => {
     height.current = element.clientHeight;
     if (atEnd.current) element.scrollTop = element.scrollHeight;
@@ -126,6 +134,7 @@ export function MessageLog({ chat, conversation, title }: Props) {
               day={dayBefore(shown[at - 1], entry)}
               follows={belongTogether(shown[at - 1], entry) && conversation.divider.value !== entry.key}
               isNew={conversation.divider.value === entry.key}
+              onDelete={onDelete}
             />
           ))}
           {pending.map((one) => (
@@ -157,6 +166,7 @@ function Beginning({
         (conversation.entries.value.length + conversation.pending.value.length === 0
           ? 'Nothing was said here yet.'
           : 'This is where it begins.')}
+      {older === 'refused' && refusalFor(`read:${roomOf(conversation.key)}`)}
       {older === 'lost' && 'Older messages are no longer kept.'}
       {(older === 'loading' || older === 'unknown') && 'Loading…'}
       {(older === 'more' || older === 'failed') && (

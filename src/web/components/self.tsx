@@ -63,9 +63,20 @@ export function Self({ chat }: { readonly chat: Chat }) {
             <span class="unseen">You are </span>
             {me ? <ClientName client={me} /> : <span class="client">…</span>}
           </span>
-          <button type="button" ref={button} disabled={!me} onClick={edit}>
-            {me?.name == null ? 'Give yourself a name' : 'Change name'}
-          </button>
+          {chat.account === undefined ? (
+            <span class="actions">
+              <button type="button" ref={button} disabled={!me} onClick={edit}>
+                {me?.name == null ? 'Give yourself a name' : 'Change name'}
+              </button>
+              <a class="button" href="#sign-in" aria-current={chat.aside.value === 'sign-in' ? 'page' : undefined}>
+                Sign in
+              </a>
+            </span>
+          ) : (
+            <a class="button" href="#you" aria-current={chat.aside.value === 'you' ? 'page' : undefined}>
+              Account
+            </a>
+          )}
         </>
       )}
     </section>

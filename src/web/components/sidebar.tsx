@@ -1,10 +1,14 @@
 import { useSignal } from '@preact/signals';
-import type { ClientInfo, RoomInfo } from '../../sdk/resources.js';
+import type { ClientInfo } from '../../sdk/resources.js';
 import type { Chat } from '../chat.js';
 import { clientOf, type ConversationKey, roomOf } from '../conversation-key.js';
+import type { Invitation } from '../invitations.js';
+import { refusalFor } from '../permissions.js';
+import type { Room } from '../rooms.js';
 import { count, nameOf } from '../wording.js';
 import { ClientName } from './client-name.js';
 import { LinkStatus } from './link-status.js';
+import { Lock } from './lock.js';
 import { Self } from './self.js';
 import { useAttempt } from './use-attempt.js';
 
@@ -49,8 +53,9 @@ export function Sidebar({ chat, inspects, onInspect }: Props) {
             </Item>
           )}
         </ul>
+        <InvitationList chat={chat} />
         <RoomList chat={chat} sought={sought.value} />
-        <ClientList chat={chat} sought={sought.value} />
+        {chat.may('list') ? <ClientList chat={chat} sought={sought.value} /> : <p class="more">{refusalFor('list')}</p>}
       </nav>
       <footer class="tools">
         <NotificationButton chat={chat} />
@@ -75,10 +80,14 @@ export function conversationsInOrder(chat: Chat): ConversationKey[] {
 function RoomList({ chat, sought }: { readonly chat: Chat; readonly sought: string }) {
   const rooms = roomsShown(chat, sought);
   const name = useSignal('');
+  const isPrivate = useSignal(false);
   const { refusal, attempt } = useAttempt();
   const enter = async (event: Event) => {
     event.preventDefault();
-    if (await attempt(() => chat.enter(name.value.trim().replace(/^#/, '')))) name.value = '';
+    const room = name.value.trim().replace(/^#/, '');
+    if (!(await attempt(() => (isPrivate.value ? chat.make(room) : chat.enter(room))))) return;
+    name.value = '';
+    isPrivate.value = false;
   };
   return (
     <section aria-labelledby="rooms">
@@ -86,10 +95,19 @@ function RoomList({ chat, sought }: { readonly chat: Chat; readonly sought: stri
       <ul>
         {rooms.map((room) => (
           <Item key={room.name} chat={chat} to={`room/${room.name}`} dim={!chat.isIn(room.name)}>
-            <span class="hash" aria-hidden="true">
-              #
-            </span>
+            {room.private ? (
+              <Lock />
+            ) : (
+              <span class="hash" aria-hidden="true">
+                #
+              </span>
+            )}
             <span class="label">{room.name}</span>
+            {room.private && (
+              <span class="unseen">
+                , private, {room.owner === chat.me.value?.index ? 'your own' : `of ${ownerOf(chat, room)}`},{' '}
+              </span>
+            )}
             <span class="detail">
               {room.members}
               <span class="unseen">
@@ -116,13 +134,73 @@ function RoomList({ chat, sought }: { readonly chat: Chat; readonly sought: stri
             onInput={(event) => (name.value = event.currentTarget.value)}
           />
         </label>
-        <button type="submit">Enter</button>
+        <button type="submit">{isPrivate.value ? 'Make' : 'Enter'}</button>
+        <label class="choice" title="There only for those whom you invite">
+          <input
+            type="checkbox"
+            checked={isPrivate.value}
+            onChange={(event) => (isPrivate.value = event.currentTarget.checked)}
+          />
+          Make it private: for those I invite
+        </label>
         <p id="enter-refusal" class="refusal" role="alert">
           {refusal.value}
         </p>
       </form>
     </section>
   );
+}
+
+function InvitationList({ chat }: { readonly chat: Chat }) {
+  const invitations = chat.invitations.all.value;
+  if (invitations.length === 0) return null;
+  return (
+    <section aria-labelledby="invitations">
+      <h2 id="invitations">Invitations</h2>
+      <ul>
+        {invitations.map((invitation) => (
+          <InvitationItem key={invitation.room} chat={chat} invitation={invitation} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function InvitationItem({ chat, invitation }: { readonly chat: Chat; readonly invitation: Invitation }) {
+  const { refusal, attempt } = useAttempt();
+  const { room, owner } = invitation;
+  const mayRead = chat.may(`read:${room}`);
+  return (
+    <li class="invitation">
+      <p>
+        <Lock /> <span class="label">{room}</span>{' '}
+        <span class="detail">
+          by <bdi>{nameOf(owner.name === null ? chat.party(owner.index) : owner)}</bdi>
+        </span>
+      </p>
+      <p class="actions">
+        <button
+          type="button"
+          class="primary"
+          disabled={!mayRead}
+          title={mayRead ? undefined : refusalFor(`read:${room}`)}
+          onClick={() => void attempt(() => chat.accept(invitation))}
+        >
+          Accept<span class="unseen"> and enter {room}</span>
+        </button>
+        <button type="button" onClick={() => void attempt(() => chat.invitations.decline(invitation))}>
+          Decline<span class="unseen"> to enter {room}</span>
+        </button>
+      </p>
+      <p class="refusal" role="alert">
+        {refusal.value}
+      </p>
+    </li>
+  );
+}
+
+function ownerOf(chat: Chat, { owner }: Room): string {
+  return owner === undefined ? 'somebody' : nameOf(chat.party(owner));
 }
 
 function ClientList({ chat, sought }: { readonly chat: Chat; readonly sought: string }) {
@@ -199,7 +277,7 @@ function NotificationButton({ chat }: { readonly chat: Chat }) {
 }
 
 /** One's own first, then the others, by name. */
-function roomsShown(chat: Chat, sought: string): readonly RoomInfo[] {
+function roomsShown(chat: Chat, sought: string): readonly Room[] {
   const rooms = new Map(chat.rooms.all.value);
   for (const name of chat.me.value?.rooms ?? []) if (!rooms.has(name)) rooms.set(name, { name, members: 1, online: 1 });
   // A room that is gone stays in the list while one looks at it, or has not read what it said.
@@ -209,7 +287,7 @@ function roomsShown(chat: Chat, sought: string): readonly RoomInfo[] {
     if (key === chat.active.value || unread.value > 0) rooms.set(name, { name, members: 0, online: 0 });
   }
   const matching = [...rooms.values()].filter(({ name }) => matches(name, sought));
-  const rank = ({ name }: RoomInfo) => (chat.isIn(name) ? 0 : 1);
+  const rank = ({ name }: Room) => (chat.isIn(name) ? 0 : 1);
   return matching.sort((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1)).slice(0, MOST);
 }
 
