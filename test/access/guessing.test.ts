@@ -1,3 +1,4 @@
+import { Agent } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import { operatorToken } from '../../src/hub/credentials.js';
@@ -31,12 +32,14 @@ void t.test('10,000 wrong passwords hold up nobody else, and the right one is le
     env: { INTERCHAT_SECRET: SECRET, INTERCHAT_JWT_SECRET: SECRET },
   });
   const operator = operatorToken(SECRET);
+  const agent = new Agent({ keepAlive: true });
+  t.teardown(() => agent.destroy());
   const from = (address: string, asked: Asked): Asked => ({
     ...asked,
     headers: { ...asked.headers, 'x-forwarded-for': address },
   });
   const signIn = (name: string, password: string, address: string) =>
-    ask(`${server.url}/sessions`, from(address, { json: { name, password } }));
+    ask(`${server.url}/sessions`, from(address, { json: { name, password }, agent }));
   for (const name of ['alice', 'bob']) {
     await ask(`${server.url}/accounts`, { json: { name, password: PASSWORD }, token: operator });
   }

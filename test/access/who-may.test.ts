@@ -1,5 +1,6 @@
 import { createSecretKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { Agent } from 'node:http';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import type { Config } from '../../src/config.js';
@@ -206,12 +207,15 @@ function expectedOf(
 }
 
 async function statusOf(t: Test, house: House, { method, path, asked }: Route, real: string, token?: string) {
-  if (path !== '/events') return (await house.ask(real, { ...asked, method, token })).status;
+  if (path !== '/events') return (await house.ask(real, { ...asked, method, token, agent })).status;
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const { response } = await EventReader.open(t, house.url + real, headers);
   response.destroy();
   return response.statusCode ?? 0;
 }
+
+const agent = new Agent({ keepAlive: true });
+t.teardown(() => agent.destroy());
 
 /** A server, and one of each kind of credential. */
 async function furnish(t: Test, access: 'open' | 'members') {

@@ -15,10 +15,15 @@ export interface Asked {
   /** Sent as the body, as JSON. */
   readonly json?: unknown;
   readonly token?: string;
+  /** Keeps connections, for those who ask thousands of times. */
+  readonly agent?: Agent;
 }
 
 /** One request with node:http, which sends headers and paths as they are given, odd ones too. */
-export function ask(url: string, { method, headers = {}, body, json, token }: Asked = {}): Promise<Answer> {
+export function ask(
+  url: string,
+  { method, headers = {}, body, json, token, agent = fresh }: Asked = {},
+): Promise<Answer> {
   const payload = json === undefined ? body : JSON.stringify(json);
   const all: Record<string, string> = { ...headers };
   if (json !== undefined) all['content-type'] ??= 'application/json';
@@ -52,4 +57,4 @@ export function ask(url: string, { method, headers = {}, body, json, token }: As
   });
 }
 
-const agent = new Agent({ keepAlive: false });
+const fresh = new Agent({ keepAlive: false });
