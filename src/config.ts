@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { parseNatsAddress } from './engine/nats/address.js';
+import { parseRange } from './hub/access/network.js';
 import { ASYMMETRIC_ALGORITHMS, SECRET_ALGORITHMS_UNLESS_SET, SECRET_BYTES } from './identity/algorithms.js';
 import type { JwtSettings } from './identity/jwt.js';
 
@@ -520,13 +521,8 @@ function isPlainHttpUrl(text: string): boolean {
 
 function proxy(item: string): string | undefined {
   if (['loopback', 'linklocal', 'uniquelocal'].includes(item)) return item;
-  const [address = '', prefix, ...rest] = item.split('/');
-  const version = isIP(address);
-  if (version === 0 || rest.length > 0) return undefined;
-  if (prefix === undefined) return item;
-  // A prefix of 0 would be everybody: whoever sends X-Forwarded-For could then choose its own address.
-  const bits = /^\d{1,3}$/.test(prefix) ? Number(prefix) : 0;
-  return bits >= 1 && bits <= (version === 4 ? 32 : 128) ? item : undefined;
+  // A range of everybody is none: whoever sends X-Forwarded-For could then choose its own address.
+  return parseRange(item) ? item : undefined;
 }
 
 /** An origin as a browser sends it: in small letters, without the scheme's own port (RFC 6454, section 6.2). */

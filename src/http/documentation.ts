@@ -144,6 +144,7 @@ export async function registerOpenApi(app: App): Promise<void> {
         const operation = within(within(within(object, 'paths'), path), method);
         if (operation) merge(operation, openapi);
       }
+      emptyBodies(object);
       secure(object);
       illustrateProblems(object);
       fillIn(object);
@@ -333,6 +334,15 @@ const PROBLEM_HEADERS: Readonly<Record<string, Fragment>> = {
   429: { 'Retry-After': { description: 'Seconds to wait.', schema: { type: 'string' }, example: '1' } },
   503: { 'Retry-After': { description: 'Seconds to wait.', schema: { type: 'string' }, example: '1' } },
 };
+
+/** An answer that has no body has no type of it either (RFC 9110, section 15.3.5): the generator gives one to what is undefined. */
+function emptyBodies(document: Fragment): void {
+  const paths = within(document, 'paths') as Record<string, Record<string, Fragment>>;
+  for (const operation of Object.values(paths).flatMap((operations) => Object.values(operations))) {
+    const answer = within(within(operation, 'responses'), '204') as { content?: unknown } | undefined;
+    if (answer) delete answer.content;
+  }
+}
 
 /** Gives each problem of each operation an example of its own, and its headers. */
 function illustrateProblems(document: Fragment): void {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isPermission, MOST_PERMISSIONS, PERMISSION_RULE } from '../hub/access/permissions.js';
+import { isClientName } from '../hub/client-name.js';
 import { TextBody } from './bodies.js';
 import { PROBLEM_CODES } from './problem.js';
 
@@ -7,9 +8,6 @@ import { PROBLEM_CODES } from './problem.js';
  * The shapes of the API, each said once: requests are validated by them, types come from them, and the OpenAPI document is
  * made of them. Those with an `id` are its components.
  */
-
-/** Printable, and not blank: no control, format or private-use characters, but for the joiners that scripts and emoji need. */
-const NAME = /^(?!\s)(?:[^\p{C}\p{Zl}\p{Zp}]|[\u200c\u200d]){1,64}(?<!\s)$/u;
 
 /** A number written in decimal, as query strings and paths have it. */
 function whole(least: number, most: number, what: string) {
@@ -30,7 +28,7 @@ export const clientIndex = z
 export const clientName = z
   .string({ error: 'must be a text of 1 to 64 printable characters' })
   // Not as a pattern of the document: not everything that reads one knows \p{…}, and would refuse every name.
-  .refine((name) => NAME.test(name), { error: 'must be 1 to 64 printable characters, with no space at either end' })
+  .refine(isClientName, { error: 'must be 1 to 64 printable characters, with no space at either end' })
   .meta({
     description: '1 to 64 printable characters, with no space at either end. Names need not be unique.',
     minLength: 1,

@@ -261,8 +261,9 @@ export class Acting {
   }
 
   /** Names of rooms to which this client is invited, with whoever owns them. */
-  invitations(index: ClientIndex): Promise<{ readonly room: string; readonly owner: ClientIndex }[]> {
-    return this.assertSelf(index).then(() => this.hub.invitationsOf(index));
+  async invitations(index: ClientIndex): Promise<{ readonly room: string; readonly owner: ClientIndex }[]> {
+    await this.assertSelf(index);
+    return this.hub.privateRooms.invitationsOf(index);
   }
 
   /* Keeping order. */

@@ -1,11 +1,11 @@
 import type { Log, Seq } from '../engine/engine.js';
-import { ACCOUNT, JWT_SUBJECT, KEY } from './access/authenticator.js';
 import { type Account, type Accounts, accountId } from './access/accounts.js';
 import { assertRange, type Ban, type Bans, type BanTarget } from './access/bans.js';
 import { type Caller, labelOf } from './access/caller.js';
 import type { Key, Keys } from './access/keys.js';
 import { checkPassword } from './access/passwords.js';
 import type { Sessions } from './access/sessions.js';
+import { identityIn, ofAccount, ofKey } from './access/subject.js';
 import type { Audit, AuditPage } from './audit.js';
 import type { ClientIndex } from './client-index.js';
 import type { Clients } from './clients.js';
@@ -47,12 +47,12 @@ export class Administration {
     lane: string,
   ): Promise<Account> {
     const { accounts, keys, sessions, clients, audit, now } = this.parts;
-    if (keys.owns(name)) throw new NameTaken(name);
+    if (keys.owns(accountId(name))) throw new NameTaken(name);
     const before = () => audit.record(labelOf(by), 'account.add', `account ${name}`);
     const account = await accounts.add(name, password, { may, now: now(), lane, before });
     // Nothing of an earlier account of this name, whose removal may have broken off, is to be this one's.
     await sessions.endAll(account.id);
-    await clients.endSubject(ACCOUNT + account.id);
+    await clients.endSubject(ofAccount(account.id));
     await this.#free(name);
     await this.parts.settled();
     return account;
@@ -66,7 +66,7 @@ export class Administration {
       if (other === null || accountId(other) !== id) continue;
       // An account's client, or a key's, is called so by right.
       const subject = clients.subjectOf(index);
-      if (subject !== undefined && !subject.startsWith(JWT_SUBJECT)) continue;
+      if (subject !== undefined && identityIn(subject) === undefined) continue;
       await clients.rename(index, null).catch((error: unknown) => {
         // Who has left meanwhile has no name either.
         if (!(error instanceof ClientGone)) throw error;
@@ -97,7 +97,7 @@ export class Administration {
     // Whoever is signing in elsewhere knows that now, or has a session that is seen here.
     await settled();
     await sessions.endAll(id);
-    await clients.endSubject(ACCOUNT + id);
+    await clients.endSubject(ofAccount(id));
     await settled();
   }
 
@@ -148,7 +148,7 @@ export class Administration {
     const key = keys.require(which);
     await audit.record(labelOf(by), 'key.revoke', `key ${key.name} (${key.id})`);
     await keys.revoke(key.id);
-    await clients.endSubject(KEY + key.id);
+    await clients.endSubject(ofKey(key.id));
     await settled();
   }
 
@@ -206,7 +206,7 @@ export class Administration {
     }
     if ('account' in whom) {
       const { id, name } = await accounts.require(whom.account);
-      return { subject: ACCOUNT + id, name: `account ${name}` };
+      return { subject: ofAccount(id), name: `account ${name}` };
     }
     await clients.assertThere(whom.client);
     const subject = clients.subjectOf(whom.client);

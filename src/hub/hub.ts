@@ -7,6 +7,7 @@ import { Keys } from './access/keys.js';
 import type { Permissions } from './access/permissions.js';
 import { Passwords } from './access/passwords.js';
 import { Sessions } from './access/sessions.js';
+import { ofAccount, ofKey } from './access/subject.js';
 import { Acting } from './acting.js';
 import { Administration } from './administration.js';
 import { Audit } from './audit.js';
@@ -214,19 +215,19 @@ export class Hub {
     const accounts = await Accounts.open(directory, options.passwords ?? new Passwords(), (id, account) => {
       const isOver = ({ caller, unwatch }: Connection) =>
         !account || (caller !== undefined && !this.#mayHold(caller, unwatch !== undefined));
-      this.#closeOf(`account.${id}`, isOver, 'removed');
+      this.#closeOf(ofAccount(id), isOver, 'removed');
     });
     const sessions = await Sessions.open(directory, {
       now,
       onError,
       ended: ({ id, account }) => {
-        this.#closeOf(`account.${account}`, ({ caller }) => caller?.session === id, 'signed-out');
+        this.#closeOf(ofAccount(account), ({ caller }) => caller?.session === id, 'signed-out');
       },
     });
     const keys = await Keys.open(directory, {
       now,
       onError,
-      revoked: ({ id }) => this.#closeOf(`key.${id}`, () => true, 'removed'),
+      revoked: ({ id }) => this.#closeOf(ofKey(id), () => true, 'removed'),
     });
     const bans = await Bans.open(directory, now, () => this.#closeBanned());
     const last = () => log.last();
@@ -576,14 +577,6 @@ export class Hub {
   /** The newest place in the log. */
   last(): Promise<Seq> {
     return this.#engine.log.last();
-  }
-
-  /** Rooms that a client may enter that others cannot see. */
-  invitationsOf(index: ClientIndex): { readonly room: string; readonly owner: ClientIndex }[] {
-    return this.privateRooms.invitationsOf(index).flatMap((id) => {
-      const owner = this.clients.rooms.ownerOf(id);
-      return owner === undefined ? [] : [{ room: nameOf(id), owner }];
-    });
   }
 
   /**

@@ -20,9 +20,13 @@ export class PrivateRooms {
     private readonly clients: Clients,
   ) {}
 
-  /** Those to which a client is invited. */
-  invitationsOf(index: ClientIndex): RoomId[] {
-    return [...this.clients.rooms.invitationsOf(index)];
+  /** Those to which a client is invited, by the names it knows them by, and whose they are. */
+  invitationsOf(index: ClientIndex): { readonly room: string; readonly owner: ClientIndex }[] {
+    const { rooms } = this.clients;
+    return [...rooms.invitationsOf(index)].flatMap((id) => {
+      const owner = rooms.ownerOf(id);
+      return owner === undefined ? [] : [{ room: nameOf(id), owner }];
+    });
   }
 
   /** Which private room a client means that is in it or invited to it. */

@@ -13,28 +13,18 @@ export class Records<Value extends object> {
   readonly #kept = new Map<string, Kept<Value>>();
   #stop: () => void = () => undefined;
 
-  private constructor(
+  /** @param prefix ends with a slash */
+  constructor(
     private readonly directory: Directory,
     private readonly prefix: string,
-    private readonly changed: (id: string, value: Value | undefined, before: Value | undefined) => void,
   ) {}
 
   /**
-   * @param prefix ends with a slash
+   * Begins to follow them; resolves when all that are there are known.
    * @param changed told of each record that is there, then of each change: what it is (undefined when it is gone) and what it was
    */
-  static async open<Value extends object>(
-    directory: Directory,
-    prefix: string,
-    changed: (id: string, value: Value | undefined, before: Value | undefined) => void = () => undefined,
-  ): Promise<Records<Value>> {
-    const records = new Records<Value>(directory, prefix, changed);
-    records.#stop = await directory.watch(prefix, (change) => records.#recordChanged(change));
-    return records;
-  }
-
-  get size(): number {
-    return this.#kept.size;
+  async open(changed: (id: string, value: Value | undefined, before: Value | undefined) => void): Promise<void> {
+    this.#stop = await this.directory.watch(this.prefix, (change) => this.#recordChanged(change, changed));
   }
 
   /** As far as this process knows. */
@@ -101,7 +91,10 @@ export class Records<Value extends object> {
     return record && { value: record.value as unknown as Value, revision: record.revision };
   }
 
-  #recordChanged({ key, record }: RecordChange): void {
+  #recordChanged(
+    { key, record }: RecordChange,
+    changed: (id: string, value: Value | undefined, before: Value | undefined) => void,
+  ): void {
     const id = key.slice(this.prefix.length);
     const before = this.#kept.get(id);
     // What is older than what is known has been overtaken.
@@ -109,6 +102,6 @@ export class Records<Value extends object> {
     const value = record?.value as unknown as Value | undefined;
     if (record && value) this.#kept.set(id, { value, revision: record.revision });
     else this.#kept.delete(id);
-    this.changed(id, value, before?.value);
+    changed(id, value, before?.value);
   }
 }

@@ -1,9 +1,10 @@
 import type { Seq } from '../engine/engine.js';
-import { ACCOUNT, type Authenticator, NOBODY } from './access/authenticator.js';
+import { type Authenticator, NOBODY } from './access/authenticator.js';
 import { type Account, type Accounts, accountId, type Verified } from './access/accounts.js';
 import type { Bans } from './access/bans.js';
 import type { Caller } from './access/caller.js';
 import type { Session, Sessions } from './access/sessions.js';
+import { accountIn, ofAccount } from './access/subject.js';
 import { networkOf } from './access/network.js';
 import { SignInThrottle } from './access/throttle.js';
 import type { Administration } from './administration.js';
@@ -77,7 +78,7 @@ export class SigningIn {
     const id = accountId(name);
     const account = await this.#verify(id, password, address);
     if (!account) throw new Unauthorized(WRONG);
-    bans.assertSubject(ACCOUNT + id);
+    bans.assertSubject(ofAccount(id));
     const { session, token } = await sessions.begin(id, device);
     // It may be used at once, and wherever.
     await this.parts.settled();
@@ -86,7 +87,7 @@ export class SigningIn {
       await sessions.end(session.id);
       throw new Unauthorized(WRONG);
     }
-    const index = await clients.ofSubject(ACCOUNT + id, account.name, await last());
+    const index = await clients.ofSubject(ofAccount(id), account.name, await last());
     return { token, session, account, client: await clients.get(index, index) };
   }
 
@@ -119,7 +120,7 @@ export class SigningIn {
 
   /** Whether an account is the caller's own. */
   isOwn(caller: Caller, name: string): boolean {
-    return caller.kind === 'account' && caller.subject === ACCOUNT + accountId(name);
+    return caller.subject === ofAccount(accountId(name));
   }
 
   /** @returns the account; undefined where it is not, or the password is wrong. @throws TooManyAttempts */
@@ -137,8 +138,9 @@ export class SigningIn {
     return account;
   }
 
-  #accountOf({ kind, subject }: Caller): string {
-    if (kind === 'account' && subject !== null) return subject.slice(ACCOUNT.length);
+  #accountOf({ subject }: Caller): string {
+    const account = accountIn(subject);
+    if (account !== undefined) return account;
     throw new Forbidden('Only who has signed in with an account has sessions: POST /sessions.');
   }
 }

@@ -23,6 +23,7 @@ import {
   destinationOf,
   isDirect,
   keyOf,
+  keyTo,
   messagesPath,
   parseKey,
   roomOf,
@@ -460,9 +461,8 @@ export class Chat {
   /** Deletes a message, for all. @throws what the server says against it */
   async delete({ id, to }: Message): Promise<void> {
     if (id === null) return;
-    const path =
-      'client' in to ? `clients/${to.client}/messages` : 'room' in to ? `rooms/${to.room}/messages` : 'messages';
-    await this.api.call({ what: `Delete message ${id}`, method: 'DELETE', path: `${path}/${id}`, asMe: true });
+    const path = `${messagesPath(keyTo(to))}/${id}`;
+    await this.api.call({ what: `Delete message ${id}`, method: 'DELETE', path, asMe: true });
     // Who sent it to somebody else is not told by a stream.
     this.#deletedFrom(id, to);
   }
@@ -909,8 +909,7 @@ export class Chat {
         sent.filter((message) => message.id !== id),
       );
     }
-    const isIts = ({ key }: Conversation) =>
-      'client' in to ? isDirect(key) : key === ('room' in to ? `room/${to.room}` : 'everyone');
+    const isIts = ({ key }: Conversation) => ('client' in to ? isDirect(key) : key === keyTo(to));
     batch(() => {
       for (const conversation of this.conversations.value.values()) {
         if (!isIts(conversation)) continue;

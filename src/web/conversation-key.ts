@@ -3,11 +3,16 @@ import type { Destination, Message } from '../sdk/resources.js';
 /** Names a conversation: with one client, in a room, with everyone, or what came from nobody in particular. It is the page's fragment, too. */
 export type ConversationKey = `client/${number}` | `room/${string}` | 'everyone' | 'nobody';
 
+/** The conversation with whom this names. */
+export function keyTo(to: Destination): ConversationKey {
+  if ('room' in to) return `room/${to.room}`;
+  return 'client' in to ? `client/${to.client}` : 'everyone';
+}
+
 /** Which conversation a message belongs to, for whoever this says is oneself. */
 export function keyOf(message: Message, isMine: (index: number) => boolean): ConversationKey {
   const { to, from } = message;
-  if ('room' in to) return `room/${to.room}`;
-  if ('everyone' in to) return 'everyone';
+  if (!('client' in to)) return keyTo(to);
   if (from === null) return 'nobody';
   return `client/${isMine(from.index) ? to.client : from.index}`;
 }

@@ -163,7 +163,6 @@ export function account(app: App, { hub }: Context): void {
               },
             },
           },
-          responses: { 204: { description: 'It is set.', content: undefined } },
         },
       },
     },
@@ -196,7 +195,6 @@ export function account(app: App, { hub }: Context): void {
           }),
         },
       },
-      config: { openapi: { responses: { 204: { description: 'It is removed.', content: undefined } } } },
     },
     async (request, reply) => {
       const acting = await admit(hub, request, reply);

@@ -95,7 +95,6 @@ export function keys(app: App, { hub }: Context): void {
           }),
         },
       },
-      config: { openapi: { responses: { 204: { description: 'It is revoked.', content: undefined } } } },
     },
     async (request, reply) => {
       const acting = await admit(hub, request, reply);

@@ -32,7 +32,6 @@ export function leave(app: App, { hub }: Context): void {
           }),
         },
       },
-      config: { openapi: { responses: { 204: { description: 'It has left.', content: undefined } } } },
     },
     async (request, reply) => {
       const acting = await admit(hub, request, reply);

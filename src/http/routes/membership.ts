@@ -65,7 +65,6 @@ export function membership(app: App, { hub }: Context): void {
         querystring: NoQuery,
         response: { 204: z.undefined().meta({ description: 'It is not in the room.' }), ...problems(REFUSALS) },
       },
-      config: { openapi: { responses: { 204: { description: 'It is not in the room.', content: undefined } } } },
     },
     async (request, reply) => {
       const { room, index } = request.params;

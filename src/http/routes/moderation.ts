@@ -108,7 +108,6 @@ export function moderation(app: App, { hub }: Context): void {
           }),
         },
       },
-      config: { openapi: { responses: { 204: { description: 'It is lifted.', content: undefined } } } },
     },
     async (request, reply) => {
       const acting = await admit(hub, request, reply);
@@ -179,7 +178,6 @@ export function moderation(app: App, { hub }: Context): void {
         }),
       },
     },
-    config: { openapi: { responses: { 204: { description: 'It is deleted.', content: undefined } } } },
   });
 
   const remove = async (request: Parameters<typeof admit>[1], reply: object, to: Address, id: number) => {

@@ -111,7 +111,6 @@ export function privateRooms(app: App, { hub }: Context): void {
         querystring: NoQuery,
         response: { 204: z.undefined().meta({ description: 'It is closed.' }), ...problems(REFUSALS) },
       },
-      config: { openapi: { responses: { 204: { description: 'It is closed.', content: undefined } } } },
     },
     async (request, reply) => {
       const acting = await admit(hub, request, reply);
@@ -187,7 +186,6 @@ export function privateRooms(app: App, { hub }: Context): void {
         querystring: NoQuery,
         response: { 204: z.undefined().meta({ description: 'It is not invited.' }), ...problems(REFUSALS) },
       },
-      config: { openapi: { responses: { 204: { description: 'It is not invited.', content: undefined } } } },
     },
     async (request, reply) => {
       const acting = await admit(hub, request, reply);

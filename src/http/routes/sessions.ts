@@ -15,7 +15,6 @@ export function sessions(app: App, { hub, settings }: Context): void {
   const house = () => ({ access: settings.access, registration: settings.registration });
   const noStore = { 'cache-control': 'no-store' };
   const ended = { 204: z.undefined().meta({ description: 'Signed out.' }) };
-  const openapi = { responses: { 204: { description: 'Signed out.', content: undefined } } };
 
   app.post(
     '/sessions',
@@ -155,7 +154,6 @@ export function sessions(app: App, { hub, settings }: Context): void {
           }),
         },
       },
-      config: { openapi },
     },
     async (request, reply) => {
       const acting = await admit(hub, request, reply);
@@ -184,7 +182,6 @@ export function sessions(app: App, { hub, settings }: Context): void {
           }),
         },
       },
-      config: { openapi },
     },
     async (request, reply) => {
       const acting = await admit(hub, request, reply);
@@ -216,7 +213,6 @@ export function sessions(app: App, { hub, settings }: Context): void {
           }),
         },
       },
-      config: { openapi },
     },
     async (request, reply) => {
       const acting = await admit(hub, request, reply);

@@ -35,20 +35,23 @@ interface NewAccount {
 
 /** Who may sign in by a name and a password. */
 export class Accounts {
-  #records!: Records<Kept>;
+  readonly #records: Records<Kept>;
 
-  private constructor(private readonly passwords: Passwords) {}
+  private constructor(
+    directory: Directory,
+    private readonly passwords: Passwords,
+  ) {
+    this.#records = new Records(directory, 'account/');
+  }
 
   /** @param changed told of each account that is there, and of each change: undefined when it is gone */
   static async open(
     directory: Directory,
     passwords: Passwords,
-    changed: (id: string, account: Account | undefined) => void = () => undefined,
+    changed: (id: string, account: Account | undefined) => void,
   ): Promise<Accounts> {
-    const accounts = new Accounts(passwords);
-    accounts.#records = await Records.open<Kept>(directory, 'account/', (id, kept) =>
-      changed(id, kept && accountOf(id, kept)),
-    );
+    const accounts = new Accounts(directory, passwords);
+    await accounts.#records.open((id, kept) => changed(id, kept && accountOf(id, kept)));
     return accounts;
   }
 

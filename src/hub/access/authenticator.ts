@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Seq } from '../../engine/engine.js';
 import type { ClientIndex } from '../client-index.js';
 import type { Clients } from '../clients.js';
@@ -10,6 +9,7 @@ import type { Caller } from './caller.js';
 import type { Keys } from './keys.js';
 import { OF_MEMBERS, Permissions } from './permissions.js';
 import type { Sessions } from './sessions.js';
+import { accountIn, keyIn, ofAccount, ofIdentity, ofKey, type Subject } from './subject.js';
 
 /** Who somebody is by the word of an identity provider. */
 export interface ForeignIdentity {
@@ -108,23 +108,26 @@ export class Authenticator {
   }
 
   /** Whether a caller of a while ago would still be let in. */
-  isCurrent({ kind, session, subject, expiresAt }: Caller, now: number): boolean {
+  isCurrent({ session, subject, expiresAt }: Caller, now: number): boolean {
     if (expiresAt !== null && expiresAt <= now) return false;
     if (session !== null && !this.parts.sessions.has(session)) return false;
-    if (kind === 'key' && !this.parts.keys.has(subject?.slice(KEY.length) ?? '')) return false;
-    return true;
+    const key = keyIn(subject);
+    return key === undefined || this.parts.keys.has(key);
   }
 
   /** Whether the account or the key of a lasting client is there, as far as this process knows; an identity always is. */
-  isThere(subject: string): boolean {
+  isThere(subject: Subject): boolean {
     const { accounts, keys } = this.parts;
-    if (subject.startsWith(ACCOUNT)) return accounts.get(subject.slice(ACCOUNT.length)) !== undefined;
-    return !subject.startsWith(KEY) || keys.has(subject.slice(KEY.length));
+    const account = accountIn(subject);
+    if (account !== undefined) return accounts.get(account) !== undefined;
+    const key = keyIn(subject);
+    return key === undefined || keys.has(key);
   }
 
   /** What a caller of a while ago may do now. */
-  mayNow({ kind, subject, may }: Caller): Permissions {
-    const account = kind === 'account' ? this.parts.accounts.get(subject?.slice(ACCOUNT.length) ?? '') : undefined;
+  mayNow({ subject, may }: Caller): Permissions {
+    const id = accountIn(subject);
+    const account = id === undefined ? undefined : this.parts.accounts.get(id);
     return account ? permissionsOf(account.may) : may;
   }
 
@@ -139,27 +142,27 @@ export class Authenticator {
     const account = session && (await this.parts.accounts.find(session.account));
     if (!account) throw new Unauthorized('This session is over. Sign in again: POST /sessions.');
     const caller = { kind: 'account', name: account.name, session: session.id, expiresAt: null } as const;
-    return this.#lasting(ACCOUNT + account.id, account.may, caller);
+    return this.#lasting(ofAccount(account.id), account.may, caller);
   }
 
   async #byKey(text: string): Promise<Caller> {
     const key = await this.parts.keys.verify(text);
     if (!key) throw new Unauthorized('This key is not genuine, was revoked, or no longer holds. Ask for another.');
     const caller = { kind: 'key', name: key.name, session: null, expiresAt: key.expiresAt } as const;
-    return this.#lasting(KEY + key.id, key.may, caller);
+    return this.#lasting(ofKey(key.id), key.may, caller);
   }
 
   async #byJwt(token: string, identities: IdentityProvider): Promise<Caller> {
     const { subject, name, may, expiresAt } = await identities.verify(token);
-    const id = JWT_SUBJECT + createHash('sha256').update(subject).digest('base64url');
     const free = name !== null && !this.isTaken(name) ? name : null;
-    return this.#lasting(id, may ?? OF_MEMBERS, { kind: 'jwt', name: free, session: null, expiresAt });
+    return this.#lasting(ofIdentity(subject), may ?? OF_MEMBERS, { kind: 'jwt', name: free, session: null, expiresAt });
   }
 
   /** Whether a name is somebody's own. */
   isTaken(name: string): boolean {
     const { accounts, keys } = this.parts;
-    return accounts.get(accountId(name)) !== undefined || keys.owns(name);
+    const id = accountId(name);
+    return accounts.get(id) !== undefined || keys.owns(id);
   }
 
   async #lasting(
@@ -181,11 +184,6 @@ export class Authenticator {
     );
   }
 }
-
-/** What the subjects of lasting clients begin with. */
-export const ACCOUNT = 'account.';
-export const KEY = 'key.';
-export const JWT_SUBJECT = 'jwt.';
 
 const compiled = new WeakMap<readonly string[], Permissions>();
 

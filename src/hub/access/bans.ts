@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { BlockList, isIP } from 'node:net';
 import type { Directory } from '../../engine/engine.js';
 import { Banned, InvalidRequest, NotFound } from '../errors.js';
 import { Records } from '../records.js';
+import { parseRange } from './network.js';
+import { makeId } from './secret-text.js';
 
 /** Who is kept out: a subject (see {@link Clients.ofSubject}), or an address or range of addresses. */
 export type BanTarget =
@@ -23,19 +24,21 @@ type Kept = Omit<Ban, 'id'>;
 
 /** Who is kept out, and until when. */
 export class Bans {
-  #records!: Records<Kept>;
-  readonly #kept = new Map<string, Kept>();
+  readonly #records: Records<Kept>;
   readonly #subjects = new Map<string, number>();
   #addresses: { readonly list: BlockList; readonly until: number }[] = [];
 
-  private constructor(private readonly now: () => number) {}
+  private constructor(
+    directory: Directory,
+    private readonly now: () => number,
+  ) {
+    this.#records = new Records(directory, 'ban/');
+  }
 
   /** @param banned told of each that is there at first, and of each new one, wherever it was made */
   static async open(directory: Directory, now: () => number, banned: () => void): Promise<Bans> {
-    const bans = new Bans(now);
-    bans.#records = await Records.open<Kept>(directory, 'ban/', (id, kept) => {
-      if (kept) bans.#kept.set(id, kept);
-      else bans.#kept.delete(id);
+    const bans = new Bans(directory, now);
+    await bans.#records.open((_id, kept) => {
       bans.#gather();
       if (kept) banned();
     });
@@ -44,14 +47,15 @@ export class Bans {
 
   /** Durable when it resolves. */
   async add(ban: Kept): Promise<Ban> {
-    const id = randomBytes(9).toString('hex');
+    const id = makeId();
     await this.#records.create(id, ban);
     return { id, ...ban };
   }
 
   /** Those that hold, the newest first. */
   list(): Ban[] {
-    return [...this.#kept]
+    return this.#records
+      .entries()
       .filter(([, { until }]) => until > this.now())
       .map(([id, kept]) => ({ id, ...kept }))
       .sort((a, b) => b.createdAt - a.createdAt);
@@ -71,7 +75,7 @@ export class Bans {
 
   /** Forgets what is over. */
   async sweep(): Promise<void> {
-    for (const [id, { until }] of [...this.#kept]) if (until <= this.now()) await this.lift(id);
+    for (const [id, { until }] of this.#records.entries()) if (until <= this.now()) await this.lift(id);
   }
 
   /** @throws Banned */
@@ -111,16 +115,11 @@ export function assertRange(text: string): void {
   rangeOf(text);
 }
 
-/** `ADDRESS` or `ADDRESS/BITS` (RFC 4632, RFC 4291). An IPv4 address counts where it is mapped into IPv6, too. */
 function rangeOf(text: string): BlockList {
-  const [address = '', bits, ...rest] = text.split('/');
-  const version = isIP(address);
-  const most = version === 4 ? 32 : 128;
-  const prefix = bits === undefined ? most : /^\d{1,3}$/.test(bits) ? Number(bits) : 0;
-  if (version === 0 || rest.length > 0 || prefix < 1 || prefix > most) {
-    throw new InvalidRequest('address', 'must be an address, or a range such as 192.0.2.0/24');
-  }
+  const range = parseRange(text);
+  if (!range) throw new InvalidRequest('address', 'must be an address, or a range such as 192.0.2.0/24');
   const list = new BlockList();
-  list.addSubnet(address, prefix, version === 4 ? 'ipv4' : 'ipv6');
+  // An IPv4 address counts where it is mapped into IPv6, too.
+  list.addSubnet(range.address, range.bits, range.version === 4 ? 'ipv4' : 'ipv6');
   return list;
 }

@@ -1,5 +1,6 @@
 import type { ClientIndex } from '../client-index.js';
 import type { Permissions } from './permissions.js';
+import { identityIn, keyIn, type Subject } from './subject.js';
 
 /** By what somebody has shown who it is. */
 export type CredentialKind = 'none' | 'client' | 'account' | 'key' | 'jwt' | 'operator';
@@ -11,7 +12,7 @@ export interface Caller {
   readonly index: ClientIndex | null;
   readonly may: Permissions;
   /** Whose lasting client it is: see {@link Clients.ofSubject}; null where its client leaves when it has been away for long. */
-  readonly subject: string | null;
+  readonly subject: Subject | null;
   /** The account's or the key's, or what a JWT says. */
   readonly name: string | null;
   /** The id of the session it has signed in with. */
@@ -26,9 +27,9 @@ export function labelOf({ kind, index, name, subject }: Caller): string {
     case 'account':
       return `account ${name}`;
     case 'key':
-      return `key ${name} (${subject?.slice('key.'.length)})`;
+      return `key ${name} (${keyIn(subject)})`;
     case 'jwt':
-      return `identity ${name ?? ''} (${subject?.slice('jwt.'.length)})`;
+      return `identity ${name ?? ''} (${identityIn(subject)})`;
     case 'client':
       return `client ${index}`;
     default:

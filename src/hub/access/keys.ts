@@ -2,7 +2,7 @@ import type { Directory } from '../../engine/engine.js';
 import { NameTaken, NotFound } from '../errors.js';
 import { accountId } from './accounts.js';
 import { Records } from '../records.js';
-import { isSecret, makeSecret, readSecret } from './secret-text.js';
+import { findBySecret, makeSecret } from './secret-text.js';
 
 /** A key for a machine, as those may see it who run the server. Times are milliseconds since 1970. */
 export interface Key {
@@ -24,16 +24,19 @@ const MINUTE = 60 * 1000;
 
 /** Keys for machines. What is kept of each is its hash. */
 export class Keys {
-  #records!: Records<Kept>;
+  readonly #records: Records<Kept>;
   /** The keys there are, by what stands for their names. */
   readonly #byName = new Map<string, string>();
   /** What stands for the names of those that are being made. */
   readonly #making = new Set<string>();
 
   private constructor(
+    directory: Directory,
     private readonly now: () => number,
     private readonly onError: (error: unknown) => void,
-  ) {}
+  ) {
+    this.#records = new Records(directory, 'key/');
+  }
 
   /** @param revoked told of each key that is no longer there, wherever it was revoked */
   static async open(
@@ -44,8 +47,8 @@ export class Keys {
       readonly revoked: (key: Key) => void;
     },
   ): Promise<Keys> {
-    const keys = new Keys(options.now, options.onError);
-    keys.#records = await Records.open<Kept>(directory, 'key/', (id, kept, before) => {
+    const keys = new Keys(directory, options.now, options.onError);
+    await keys.#records.open((id, kept, before) => {
       if (kept) keys.#byName.set(accountId(kept.name), id);
       else if (before) {
         if (keys.#byName.get(accountId(before.name)) === id) keys.#byName.delete(accountId(before.name));
@@ -61,7 +64,7 @@ export class Keys {
     may: readonly string[],
     expiresAt: number | null,
   ): Promise<{ readonly key: Key; readonly text: string }> {
-    if (this.owns(name)) throw new NameTaken(name);
+    if (this.owns(accountId(name))) throw new NameTaken(name);
     const { id, text, hash } = makeSecret('ick');
     const kept: Kept = { name, may, createdAt: this.now(), expiresAt, usedAt: null, hash };
     this.#making.add(accountId(name));
@@ -75,18 +78,15 @@ export class Keys {
 
   /** Which key it is; undefined for one that is not genuine, revoked, or no longer holds. */
   async verify(text: string): Promise<Key | undefined> {
-    const parts = readSecret(text);
-    if (parts?.prefix !== 'ick') return undefined;
-    const kept = await this.#records.find(parts.id);
-    if (!kept || !isSecret(parts.secret, kept.hash) || this.#isOver(kept)) return undefined;
-    this.#used(parts.id, kept);
-    return keyOf(parts.id, kept);
+    const found = await findBySecret(this.#records, 'ick', text);
+    if (!found || this.#isOver(found.kept)) return undefined;
+    this.#used(found.id, found.kept);
+    return keyOf(found.id, found.kept);
   }
 
-  /** Whether a name is that of a key, however it is written: see {@link accountId}. */
+  /** Whether a name is that of a key, however it is written. @param name what stands for it: see {@link accountId} */
   owns(name: string): boolean {
-    const id = accountId(name);
-    return this.#byName.has(id) || this.#making.has(id);
+    return this.#byName.has(name) || this.#making.has(name);
   }
 
   /** As far as this process knows. */

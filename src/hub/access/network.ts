@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 
 /**
  * What counts as one address where attempts are counted. Of IPv6 it is the /64, all of which one host may have (RFC 4291, section
@@ -32,4 +32,25 @@ function embedded(groups: readonly string[]): string {
     .map((group) => parseInt(group, 16))
     .flatMap((pair) => [pair >> 8, pair & 0xff])
     .join('.');
+}
+
+/** An address, or all that begin as it does. */
+export interface AddressRange {
+  readonly address: string;
+  readonly version: 4 | 6;
+  /** How many bits of it count. */
+  readonly bits: number;
+}
+
+/**
+ * Reads `ADDRESS` or `ADDRESS/BITS` (RFC 4632, section 3.1; RFC 4291, section 2.3); undefined for what is neither. No bits at all
+ * would be everybody, whom nobody means.
+ */
+export function parseRange(text: string): AddressRange | undefined {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const version = isIP(address);
+  if ((version !== 4 && version !== 6) || rest.length > 0) return undefined;
+  const most = version === 4 ? 32 : 128;
+  const bits = prefix === undefined ? most : /^\d{1,3}$/.test(prefix) ? Number(prefix) : 0;
+  return bits >= 1 && bits <= most ? { address, version, bits } : undefined;
 }

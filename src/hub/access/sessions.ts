@@ -1,6 +1,6 @@
 import type { Directory } from '../../engine/engine.js';
 import { Records } from '../records.js';
-import { isSecret, makeSecret, readSecret } from './secret-text.js';
+import { findBySecret, makeSecret } from './secret-text.js';
 
 /** Somebody signed in, on one device. Times are milliseconds since 1970. */
 export interface Session {
@@ -30,13 +30,16 @@ const LONGEST_DEVICE = 200;
 
 /** Who is signed in. Of their tokens the hashes are kept. */
 export class Sessions {
-  #records!: Records<Kept>;
+  readonly #records: Records<Kept>;
   readonly #byAccount = new Map<string, Set<string>>();
 
   private constructor(
+    directory: Directory,
     private readonly now: () => number,
     private readonly onError: (error: unknown) => void,
-  ) {}
+  ) {
+    this.#records = new Records(directory, 'session/');
+  }
 
   /** @param ended told of each session that is no longer there, wherever it was ended */
   static async open(
@@ -47,8 +50,8 @@ export class Sessions {
       readonly ended: (session: Session) => void;
     },
   ): Promise<Sessions> {
-    const sessions = new Sessions(options.now, options.onError);
-    sessions.#records = await Records.open<Kept>(directory, 'session/', (id, kept, before) => {
+    const sessions = new Sessions(directory, options.now, options.onError);
+    await sessions.#records.open((id, kept, before) => {
       if (kept) sessions.#index(kept.account).add(id);
       else if (before) {
         sessions.#unindex(before.account, id);
@@ -71,12 +74,10 @@ export class Sessions {
 
   /** Whose token it is; undefined when there is no such session. */
   async verify(token: string): Promise<Session | undefined> {
-    const parts = readSecret(token);
-    if (parts?.prefix !== 'ics') return undefined;
-    const kept = await this.#records.find(parts.id);
-    if (!kept || !isSecret(parts.secret, kept.hash) || this.#isOver(kept)) return undefined;
-    this.#used(parts.id, kept);
-    return sessionOf(parts.id, kept);
+    const found = await findBySecret(this.#records, 'ics', token);
+    if (!found || this.#isOver(found.kept)) return undefined;
+    this.#used(found.id, found.kept);
+    return sessionOf(found.id, found.kept);
   }
 
   /** As far as this process knows. */
