@@ -155,7 +155,7 @@ export class Clients {
     private readonly options: ClientsOptions,
   ) {
     this.rooms = new Rooms(engine.directory, options.onError, options.onInvited);
-    this.#grace = new Grace(options.grace, (index) => void this.#expire(index), options.now);
+    this.#grace = new Grace(options.grace, (index) => void this.#expire(index));
   }
 
   /** Takes over whoever is in the directory; those without a stream get a fresh grace time. */

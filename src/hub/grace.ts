@@ -12,11 +12,12 @@ export class Grace {
   /**
    * @param milliseconds how long everybody may be away
    * @param expired called with each whose time is over
+   * @param now milliseconds on a clock that nobody sets: where the time of day is put right, nobody's time is over sooner or later
    */
   constructor(
     readonly milliseconds: number,
     private readonly expired: (index: ClientIndex) => void,
-    private readonly now: () => number = Date.now,
+    private readonly now: () => number = () => performance.now(),
   ) {}
 
   /** Its time begins, or begins anew. */

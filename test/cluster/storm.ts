@@ -4,22 +4,16 @@ import t, { type Test } from 'tap';
 import { ask } from '../support/http.js';
 import { type NatsCluster, natsFragile, natsMissing, startNats } from '../support/nats.js';
 import { waitFor } from '../support/wait.js';
-import { faultsOf, lateOf } from './checker.js';
+import { judge, seconds } from '../faults/judge.js';
 import { Node } from './node.js';
-import { Reader } from './reader.js';
-import { Sender } from './sender.js';
+import { Reader } from '../faults/reader.js';
+import { Sender } from '../faults/sender.js';
 
 const CLIENTS = 500;
 const ROOMS = 20;
 const SENDERS = 20;
 /** Milliseconds from one message of a sender to its next: all together send about 100 a second. */
 const PACE = 200;
-
-/** So many messages at least are to be acknowledged in all, for the checker to have something to go by. */
-const ENOUGH = 1_000;
-
-/** How long readers are given to get what is still on its way at the end, in milliseconds. */
-const LAST = 20_000;
 
 if (natsMissing) t.plan(0, natsMissing);
 else await tests();
@@ -91,31 +85,7 @@ async function tests(): Promise<void> {
     if (natsFragile) t.pass('a NATS server cut off', { skip: natsFragile });
     else await storm('a NATS server cut off with the node that is connected to it', cut);
 
-    // How many were sent by now depends on how long each fault lasted, and on how soon all was well again.
-    await Promise.all(senders.map((sender) => sender.until(() => sender.acknowledged.length > ENOUGH / SENDERS)));
-    await Promise.all(senders.map((sender) => sender.stop()));
-    const acknowledged = senders.flatMap((sender) => sender.acknowledged);
-    const unknown = new Set(senders.flatMap((sender) => [...sender.unknown]));
-    const stopped = performance.now();
-    const all = readers.map((reader) => {
-      const texts = acknowledged.filter(({ to }) => reader.targets.includes(to)).map(({ text }) => text);
-      return reader.until(() => texts.every((text) => reader.texts.has(text)));
-    });
-    let timer: NodeJS.Timeout | undefined;
-    // What is missing then, the checker tells better.
-    await Promise.race([Promise.all(all), new Promise((resolve) => (timer = setTimeout(resolve, LAST)))]);
-    clearTimeout(timer);
-    t.comment(`all has come ${seconds(performance.now() - stopped)} after the last was sent`);
-
-    const faults = faultsOf({ acknowledged, unknown }, readers);
-    t.same(faults.slice(0, 10), [], `no fault (${faults.length})`);
-    t.ok(acknowledged.length > ENOUGH, `${acknowledged.length} acknowledged, ${unknown.size} not known of`);
-    const count = (of: (reader: Reader) => number) => readers.reduce((sum, reader) => sum + of(reader), 0);
-    t.comment(
-      `${count(({ received }) => received.length)} received on ${count(({ welcomes }) => welcomes.length)} connections, ` +
-        `${count(lateOf)} of them late`,
-    );
-    t.comment(`tries that failed: ${JSON.stringify(Object.fromEntries(failuresOf(senders)))}`);
+    await judge(t, senders, readers);
     for (const node of nodes) t.equal(await node.end('SIGTERM'), 0, 'exit code');
   });
 }
@@ -155,16 +125,4 @@ async function leaderOf(nats: NatsCluster): Promise<number> {
 
 async function healthy(url: string, status: number): Promise<void> {
   await waitFor(async () => (await ask(`${url}/readyz`)).status === status);
-}
-
-function failuresOf(senders: readonly Sender[]): Map<string, number> {
-  const failures = new Map<string, number>();
-  for (const sender of senders) {
-    for (const [why, count] of sender.failures) failures.set(why, (failures.get(why) ?? 0) + count);
-  }
-  return failures;
-}
-
-function seconds(milliseconds: number): string {
-  return `${(milliseconds / 1000).toFixed(1)} s`;
 }

@@ -1,5 +1,5 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
-import type { Life, Received, Target } from './checker.js';
+import type { Gap, Life, Received, Target } from './checker.js';
 import { Watched } from './watched.js';
 
 /** Milliseconds between two connections, about as long as the servers ask for when nothing was said. */
@@ -13,7 +13,7 @@ export class Reader extends Watched implements Life {
   readonly received: Received[] = [];
   readonly texts = new Set<string>();
   readonly welcomes: { index: number; resumed: boolean }[] = [];
-  gaps = 0;
+  readonly gaps: Gap[] = [];
   index = 0;
   token = '';
   targets: readonly Target[] = [];
@@ -48,6 +48,7 @@ export class Reader extends Watched implements Life {
       over = true;
       outgoing.destroy();
       this.isWelcome = false;
+      this.changed();
       if (this.#stopped) return;
       // A proxy may lead to any of them.
       this.at = Math.floor(Math.random() * this.nodes.length);
@@ -86,13 +87,20 @@ export class Reader extends Watched implements Life {
     this.#lastId = id ?? this.#lastId;
     if (event === 'message' && data !== '') this.#message(JSON.parse(data) as Message, id);
     else if (event === 'welcome') this.#welcome(JSON.parse(data) as Welcome);
-    else if (event === 'gap') this.gaps++;
+    else if (event === 'gap') this.#gap(JSON.parse(data) as GapEvent);
   }
 
   #message({ id, to, text }: Message, cursor = ''): void {
-    const target = 'client' in to ? `client ${to.client}` : `room ${to.room}`;
-    this.received.push({ id: Number(id), place: Number.parseInt(cursor, 10), to: target, text });
+    this.received.push({ id: Number(id), place: Number.parseInt(cursor, 10), to: targetOf(to), text });
     this.texts.add(text);
+  }
+
+  #gap({ after, oldest, to }: GapEvent): void {
+    this.gaps.push({
+      after: Number(after),
+      oldest: oldest === null ? null : Number(oldest),
+      to: to ? targetOf(to) : null,
+    });
   }
 
   #welcome({ client: { index }, token, resumed }: Welcome): void {
@@ -103,9 +111,21 @@ export class Reader extends Watched implements Life {
   }
 }
 
+function targetOf(to: Address): Target {
+  return 'client' in to ? `client ${to.client}` : `room ${to.room}`;
+}
+
+type Address = { readonly client: number } | { readonly room: string };
+
+interface GapEvent {
+  readonly after: string;
+  readonly oldest: string | null;
+  readonly to?: Address;
+}
+
 interface Message {
   readonly id: string;
-  readonly to: { readonly client: number } | { readonly room: string };
+  readonly to: Address;
   readonly text: string;
 }
 

@@ -82,6 +82,7 @@ export class Sender extends Watched {
 
   #failed(why: string): void {
     this.failures.set(why, (this.failures.get(why) ?? 0) + 1);
+    this.changed();
   }
 
   #post(to: Target, text: string): Promise<{ status: number; body: string }> {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { type Book, faultsOf, type Life, type Received } from './checker.js';
+import { type Book, faultsOf, type Gap, type Life, type Received } from './checker.js';
 
 const BOOK: Book = {
   acknowledged: [
@@ -26,7 +26,7 @@ function life(index: number, received: readonly Received[], more: Partial<Life> 
     { index, resumed: false },
     { index, resumed: true },
   ];
-  return { index, targets: [`client ${index}`, 'room 1'], received, welcomes, gaps: 0, ...more };
+  return { index, targets: [`client ${index}`, 'room 1'], received, welcomes, gaps: [], ...more };
 }
 
 /** What is found where the second of two clients has got all, and the first this. */
@@ -51,7 +51,7 @@ void t.test('what is planted is found', async (t) => {
   t.same(kindsOf(life(1, [A, B, D, E])), ['foreign'], "another's");
   t.same(kindsOf(life(1, [A, B, received(4, 'client 1', 'd'), E])), ['foreign'], "another's, as if it were its own");
   t.same(kindsOf(life(1, [A, B, received(4, 'room 1', 'nobody sent it'), E])), ['foreign']);
-  t.same(kindsOf(life(1, [A, B, E], { gaps: 1 })), ['gap']);
+  t.same(kindsOf(life(1, [A, B, E], { gaps: [{ after: 0, oldest: 1, to: null }] })), ['gap']);
   t.same(
     kindsOf(
       life(1, [A, B, E], {
@@ -64,4 +64,15 @@ void t.test('what is planted is found', async (t) => {
     ['welcome'],
   );
   t.match(faultsOf(BOOK, [life(1, [A, B, E]), life(1, [A, B, E])]), [/2 readers have 1 indexes/]);
+});
+
+void t.test('what is no longer kept may be missed, where that was said', async (t) => {
+  const missing = (gaps: readonly Gap[]) => faultsOf(BOOK, [life(1, [B, E], { gaps }), life(2, [B, D, E])], true);
+  t.same(missing([{ after: 0, oldest: 2, to: null }]), []);
+  t.same(missing([{ after: 0, oldest: 2, to: 'client 1' }]), []);
+  t.same(missing([{ after: 0, oldest: null, to: 'client 1' }]), []);
+  t.match(missing([]), [/^lost: client 1 has no 1 /]);
+  t.match(missing([{ after: 0, oldest: 2, to: 'room 1' }]), [/^lost/], 'it was said of others');
+  t.match(missing([{ after: 0, oldest: 1, to: null }]), [/^lost/], 'it was said of older ones');
+  t.match(missing([{ after: 1, oldest: 3, to: null }]), [/^lost/], 'it was said of newer ones');
 });

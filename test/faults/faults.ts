@@ -1,0 +1,190 @@
+import { join } from 'node:path';
+import t from 'tap';
+import { smallDisk } from '../start/small-disk.js';
+import { ask } from '../support/http.js';
+import { waitFor } from '../support/wait.js';
+import { judge, seconds } from './judge.js';
+import { randomBy, shuffled } from './random.js';
+import { Reader } from './reader.js';
+import { Sender } from './sender.js';
+import { SlowProxy } from './slow-proxy.js';
+import { Victim } from './victim.js';
+
+const READERS = 100;
+const ROOMS = 10;
+const SENDERS = 10;
+/** Milliseconds from one message of a sender to its next: all together send about 250 a second, to 1,400 streams. */
+const PACE = 40;
+
+/** For how long a fault lasts that does not show when it has done its harm, in milliseconds. */
+const WHILE = 2_000;
+
+const HOUR = 3_600_000;
+
+const minutes = Number(process.env.FAULTS_MINUTES ?? 0.5);
+const seed = Number(process.env.FAULTS_SEED ?? 1);
+
+void t.test('whatever is done to a server, what was acknowledged reaches all it was for', async (t) => {
+  t.setTimeout((minutes * 60 + 300) * 1_000);
+  t.comment(`--minutes ${minutes} --seed ${seed}`);
+  const until = performance.now() + minutes * 60_000;
+  const random = randomBy(seed);
+  const disk = await smallDisk(t, '64m');
+  if (!disk) return;
+  const victim = await Victim.start(t, { folder: join(disk.folder, 'data'), args: ['--grace', '120'] });
+  const proxy = await SlowProxy.start(t, victim.port, random);
+  const urls = [victim.url, proxy.url];
+
+  const readers = Array.from({ length: READERS }, (_, n) => new Reader([urls[n % 2] as string], 0));
+  t.teardown(() => readers.forEach((reader) => reader.stop()));
+  await Promise.all(readers.map((reader) => reader.until(() => reader.isWelcome)));
+  for (const [n, reader] of readers.entries()) {
+    const room = n % ROOMS;
+    const path = `/rooms/${room}/members/${reader.index}`;
+    const { status, text } = await ask(`${victim.url}${path}`, { method: 'PUT', token: reader.token });
+    if (status !== 201) throw new Error(`client ${reader.index} did not enter: ${text}`);
+    reader.targets = [`client ${reader.index}`, `room ${room}`];
+  }
+  // Nobody's, for what only takes room.
+  const made = await ask(`${victim.url}/clients`, { json: { name: 'heap' } });
+  const { index: heap } = made.json.client as { readonly index: number };
+  const targets = readers.flatMap(({ index }, n) => [`client ${index}`, `room ${n % ROOMS}`]);
+  // Half of them through the proxy; of each half some with keys.
+  const senders = Array.from({ length: SENDERS }, (_, n) => {
+    return new Sender(`s${n}`, [urls[n % 2] as string], 0, shuffled(targets, random), PACE, n % 4 < 2);
+  });
+  t.teardown(() => Promise.all(senders.map((sender) => sender.stop())));
+
+  /** Until all go on as if nothing had been. */
+  async function well(): Promise<void> {
+    const now = performance.now();
+    await Promise.all(senders.map((sender) => sender.until(() => sender.caughtUp > now)));
+    await Promise.all(readers.map((reader) => reader.until(() => reader.isWelcome)));
+    await waitFor(async () => (await ask(`${victim.url}/readyz`)).status === 200);
+  }
+  /** Until a sender was told that it cannot be done now. */
+  async function refused(): Promise<void> {
+    const refusals = () => senders.reduce((sum, { failures }) => sum + (failures.get('503') ?? 0), 0);
+    const before = refusals();
+    await Promise.race(senders.map((sender) => sender.until(() => refusals() > before)));
+    t.equal((await ask(`${victim.url}/readyz`)).status, 503, 'it says that it is not ready');
+  }
+  /** Takes all room, that which the server has kept for itself as well. */
+  async function fillUp(): Promise<void> {
+    await disk?.fill();
+    const big = { json: { text: 'x'.repeat(60_000) } };
+    while ((await ask(`${victim.url}/clients/${heap}/messages`, { method: 'POST', ...big })).status === 201);
+  }
+  /** Until nobody has a stream through the proxy. */
+  async function cutOff(): Promise<void> {
+    proxy.become('away');
+    await Promise.all(readers.map((reader, n) => reader.until(() => n % 2 === 0 || !reader.isWelcome)));
+  }
+  const through = (mood: 'slow' | 'halving' | 'stalled') => async () => {
+    proxy.become(mood);
+    await pause(WHILE);
+    proxy.become('fair');
+  };
+
+  const harms: [what: string, harm: () => Promise<void>][] = [
+    [
+      'kill -9',
+      async () => {
+        await victim.end('SIGKILL');
+        await victim.start();
+      },
+    ],
+    [
+      'SIGTERM',
+      async () => {
+        t.equal(await victim.end('SIGTERM'), 0, 'exit code');
+        await victim.start();
+      },
+    ],
+    [
+      'SIGSTOP and SIGCONT',
+      async () => {
+        victim.signal('SIGSTOP');
+        await pause(WHILE);
+        victim.signal('SIGCONT');
+      },
+    ],
+    [
+      'a full disk',
+      async () => {
+        await fillUp();
+        await refused();
+        await disk.free();
+      },
+    ],
+    [
+      'the clock an hour ahead, with half of the clients away',
+      async () => {
+        await cutOff();
+        await victim.stepClock(HOUR);
+        await pause(WHILE);
+        proxy.become('fair');
+      },
+    ],
+    [
+      'the clock two hours back',
+      async () => {
+        await victim.stepClock(-HOUR);
+      },
+    ],
+    ['a slow network', through('slow')],
+    ['a network that halves all that passes', through('halving')],
+    ['a network that stands still', through('stalled')],
+    [
+      'connections cut again and again',
+      async () => {
+        for (let n = 0; n < 10; n++) {
+          proxy.cut();
+          await pause(random() * 100);
+        }
+      },
+    ],
+    [
+      'kill -9 on a full disk',
+      async () => {
+        await fillUp();
+        await refused();
+        await victim.end('SIGKILL');
+        await disk.free();
+        await victim.start();
+      },
+    ],
+  ];
+  if (victim.canFailSyncs) {
+    harms.push([
+      'syncs that fail',
+      async () => {
+        await victim.failSyncs();
+        await refused();
+        await victim.mendSyncs();
+      },
+    ]);
+  } else t.pass('syncs that fail', { skip: 'NOT TESTED: there is no C compiler' });
+
+  await well();
+  // All of them once, however long that takes; then on until the time is over.
+  for (let n = 0, round = shuffled(harms, random); n < harms.length || performance.now() < until; n++) {
+    if (round.length === 0) round = shuffled(harms, random);
+    const [what, harm] = round.pop() as (typeof harms)[number];
+    t.comment(what);
+    const began = performance.now();
+    await harm();
+    const over = performance.now();
+    await well();
+    t.comment(`done after ${seconds(over - began)}; all was well ${seconds(performance.now() - over)} later`);
+    await pause(random() * 500);
+  }
+
+  const { late } = await judge(t, senders, readers);
+  t.equal(late, 0, 'one process has one order');
+  t.equal(await victim.end('SIGTERM'), 0, 'exit code');
+});
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
