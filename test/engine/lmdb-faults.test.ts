@@ -163,3 +163,23 @@ void t.test('a disk that is full', async (t) => {
     'nothing is left behind',
   );
 });
+
+void t.test('who sets the clock has no dedup key forgotten, and none kept for good', async (t) => {
+  const { now } = Date;
+  let wrong = 0;
+  Date.now = () => now() + wrong;
+  t.teardown(() => (Date.now = now));
+  const engine = await openIn(await temporaryFolder(t), [], { dedupWindow: 2_000 });
+  t.teardown(() => engine.close());
+  const append = async (key: string) => {
+    const [appended] = await engine.log.append([entry('a', key, { dedup: { key, note: 'the first' } })]);
+    return appended?.duplicate?.note;
+  };
+  for (const step of [3_600_000, -3_600_000]) {
+    const key = `stepped by ${step}`;
+    t.equal(await append(key), undefined);
+    wrong += step;
+    t.equal(await append(key), 'the first', `${key}: within the window`);
+    await waitFor(async () => (await append(key)) === undefined);
+  }
+});

@@ -46,10 +46,10 @@ export interface Book {
 
 /**
  * Holds what came against what was sent.
- * @param trims whether the servers kept so little that readers could miss some: they have to be told of all that they missed
+ * @param mayMiss those who were away for longer than messages are kept: they have to be told of all that they missed
  * @returns what is wrong, in words; nothing where all is well
  */
-export function faultsOf(book: Book, lives: readonly Life[], trims = false): string[] {
+export function faultsOf(book: Book, lives: readonly Life[], mayMiss: readonly Life[] = []): string[] {
   const byTarget = new Map<Target, Acknowledged[]>();
   for (const one of book.acknowledged) byTarget.set(one.to, [...(byTarget.get(one.to) ?? []), one]);
   const targetOf = new Map(book.acknowledged.map(({ text, to }) => [text, to]));
@@ -58,11 +58,15 @@ export function faultsOf(book: Book, lives: readonly Life[], trims = false): str
     ...disordered(life),
     ...foreign(life, targetOf, book.unknown),
     ...unsteady(life),
-    ...(trims ? [] : life.gaps.map((gap) => `gap: client ${life.index} was told of ${JSON.stringify(gap)}`)),
+    ...(mayMiss.includes(life) ? [] : gaps(life)),
   ]);
   const indexes = new Set(lives.map(({ index }) => index));
   if (indexes.size < lives.length) faults.push(`${lives.length} readers have ${indexes.size} indexes`);
   return faults;
+}
+
+function gaps({ index, gaps }: Life): string[] {
+  return gaps.map((gap) => `gap: client ${index} was told of ${JSON.stringify(gap)}`);
 }
 
 function* lost(
@@ -73,13 +77,16 @@ function* lost(
   for (const { id, to, text } of targets.flatMap((target) => byTarget.get(target) ?? [])) {
     const came = ids.get(text);
     if (came === undefined) {
-      if (!gaps.some((gap) => isWithin(gap, id, to))) yield `lost: client ${index} has no ${id} (${text}) to ${to}`;
+      if (!wasTold(gaps, { id, to })) yield `lost: client ${index} has no ${id} (${text}) to ${to}`;
     } else if (came !== id) yield `renumbered: client ${index} has ${text} as ${came}, not as ${id}`;
   }
 }
 
-function isWithin({ after, oldest, to: of }: Gap, id: number, to: Target): boolean {
-  return id > after && (oldest === null || id < oldest) && (of === null || of === to);
+/** Whether one of these gaps says that this message is missed. */
+export function wasTold(gaps: readonly Gap[], { id, to }: Pick<Acknowledged, 'id' | 'to'>): boolean {
+  return gaps.some(
+    (gap) => id > gap.after && (gap.oldest === null || id < gap.oldest) && (gap.to === null || gap.to === to),
+  );
 }
 
 /**

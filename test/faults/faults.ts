@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { smallDisk } from '../start/small-disk.js';
+import { temporaryFolder } from '../support/folder.js';
 import { ask } from '../support/http.js';
 import { waitFor } from '../support/wait.js';
 import { judge, seconds } from './judge.js';
@@ -21,6 +22,9 @@ const WHILE = 2_000;
 
 const HOUR = 3_600_000;
 
+/** Messages kept of a mailbox or a room where readers are to miss some. */
+const KEPT = 100;
+
 const minutes = Number(process.env.FAULTS_MINUTES ?? 0.5);
 const seed = Number(process.env.FAULTS_SEED ?? 1);
 
@@ -38,17 +42,11 @@ void t.test('whatever is done to a server, what was acknowledged reaches all it 
   const readers = Array.from({ length: READERS }, (_, n) => new Reader([urls[n % 2] as string], 0));
   t.teardown(() => readers.forEach((reader) => reader.stop()));
   await Promise.all(readers.map((reader) => reader.until(() => reader.isWelcome)));
-  for (const [n, reader] of readers.entries()) {
-    const room = n % ROOMS;
-    const path = `/rooms/${room}/members/${reader.index}`;
-    const { status, text } = await ask(`${victim.url}${path}`, { method: 'PUT', token: reader.token });
-    if (status !== 201) throw new Error(`client ${reader.index} did not enter: ${text}`);
-    reader.targets = [`client ${reader.index}`, `room ${room}`];
-  }
+  await enterRooms(victim.url, readers, ROOMS);
   // Nobody's, for what only takes room.
   const made = await ask(`${victim.url}/clients`, { json: { name: 'heap' } });
   const { index: heap } = made.json.client as { readonly index: number };
-  const targets = readers.flatMap(({ index }, n) => [`client ${index}`, `room ${n % ROOMS}`]);
+  const targets = readers.flatMap((reader) => reader.targets);
   // Half of them through the proxy; of each half some with keys.
   const senders = Array.from({ length: SENDERS }, (_, n) => {
     return new Sender(`s${n}`, [urls[n % 2] as string], 0, shuffled(targets, random), PACE, n % 4 < 2);
@@ -184,6 +182,53 @@ void t.test('whatever is done to a server, what was acknowledged reaches all it 
   t.equal(late, 0, 'one process has one order');
   t.equal(await victim.end('SIGTERM'), 0, 'exit code');
 });
+
+void t.test('who was away for longer than messages are kept is told of all that it missed', async (t) => {
+  const random = randomBy(seed);
+  const victim = await Victim.start(t, {
+    folder: await temporaryFolder(t),
+    args: ['--grace', '120', '--keep-messages', String(KEPT)],
+  });
+  const proxy = await SlowProxy.start(t, victim.port, random);
+  const readers = Array.from({ length: 10 }, (_, n) => new Reader([n % 2 ? proxy.url : victim.url], 0));
+  t.teardown(() => readers.forEach((reader) => reader.stop()));
+  const away = readers.filter((_, n) => n % 2);
+  await Promise.all(readers.map((reader) => reader.until(() => reader.isWelcome)));
+  await enterRooms(victim.url, readers, 2);
+  const targets = readers.flatMap((reader) => reader.targets);
+  const senders = Array.from({ length: SENDERS }, (_, n) => {
+    return new Sender(`s${n}`, [victim.url], 0, shuffled(targets, random), 10, n % 2 === 0);
+  });
+  t.teardown(() => Promise.all(senders.map((sender) => sender.stop())));
+
+  const sent = () => Promise.all(senders.map((sender) => sender.until(() => sender.acknowledged.length >= goal)));
+  let goal = 50;
+  await sent();
+  for (let time = 0; time < 2; time++) {
+    proxy.become('away');
+    await Promise.all(away.map((reader) => reader.until(() => !reader.isWelcome)));
+    // To each of them three times what is kept.
+    goal += (3 * KEPT * targets.length) / SENDERS;
+    await sent();
+    proxy.become('fair');
+    await Promise.all(away.map((reader) => reader.until(() => reader.isWelcome)));
+    goal += 50;
+    await sent();
+  }
+  await judge(t, senders, readers, away);
+  for (const { gaps } of away) t.ok(gaps.length >= 2, 'gaps were told of each time');
+  t.equal(await victim.end('SIGTERM'), 0, 'exit code');
+});
+
+/** Has each of these enter one of so many rooms. */
+async function enterRooms(url: string, readers: readonly Reader[], rooms: number): Promise<void> {
+  for (const [n, reader] of readers.entries()) {
+    const path = `/rooms/${n % rooms}/members/${reader.index}`;
+    const { status, text } = await ask(`${url}${path}`, { method: 'PUT', token: reader.token });
+    if (status !== 201) throw new Error(`client ${reader.index} did not enter: ${text}`);
+    reader.targets = [`client ${reader.index}`, `room ${n % rooms}`];
+  }
+}
 
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));

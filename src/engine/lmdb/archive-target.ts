@@ -44,7 +44,8 @@ class LmdbTarget implements ArchiveTarget {
     // What cannot be written is told by the rejection: there is nobody else to be told.
     this.#writer = new Writer(open.store, () => undefined);
     this.#index = new TopicIndex(open.store, this.#writer);
-    this.#dedup = new Dedup(open.store);
+    // No keys are moved.
+    this.#dedup = new Dedup(open.store, 0, Date.now);
   }
 
   async begin(summary: ArchiveSummary): Promise<Seq | 'finished'> {

@@ -14,17 +14,28 @@ export class Dedup {
   /** A repeat of an entry that is on its way waits for what becomes of the first. */
   readonly #underWay = new Map<string, Known>();
 
-  constructor(private readonly store: Store) {}
+  /**
+   * @param window for how many milliseconds a key is remembered
+   * @param now milliseconds since 1970, on a clock that nobody sets
+   */
+  constructor(
+    private readonly store: Store,
+    private readonly window: number,
+    private readonly now: () => number,
+  ) {}
 
-  find(hash: string, now: number): Known | undefined {
+  find(hash: string): Known | undefined {
     const known = this.#underWay.get(hash);
     if (known) return known;
     const remembered = this.store.dedups.get(hash);
-    return remembered && remembered.until > now ? { remembered } : undefined;
+    return remembered && remembered.until > this.now() ? { remembered } : undefined;
   }
 
-  begin(hash: string, remembered: Remembered, stored: () => Promise<void>): void {
+  /** @returns what is to be written */
+  begin(hash: string, entry: Omit<Remembered, 'until'>, stored: () => Promise<void>): Remembered {
+    const remembered = { ...entry, until: this.now() + this.window };
     this.#underWay.set(hash, { remembered, stored });
+    return remembered;
   }
 
   /** To be called within a write. */
@@ -37,8 +48,9 @@ export class Dedup {
    * Removes up to `limit` keys whose time is over.
    * @returns whether there may be more of them
    */
-  async forget(writer: Writer, now: number, limit: number): Promise<boolean> {
+  async forget(writer: Writer, limit: number): Promise<boolean> {
     const { dedups, dedupOrder } = this.store;
+    const now = this.now();
     const over: { seq: number; hash: string }[] = [];
     for (const { key: seq, value: hash } of dedupOrder.getRange({ limit })) {
       const remembered = dedups.get(hash);

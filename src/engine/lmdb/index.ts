@@ -4,6 +4,7 @@ import { LmdbDirectory } from './directory.js';
 import { LmdbLeases } from './leases.js';
 import { LmdbLog } from './log.js';
 import { type OpenFolder, openFolder } from './open.js';
+import { steadyNow } from './steady-clock.js';
 import { TopicIndex } from './topic-index.js';
 import { Trimmer } from './trimmer.js';
 import { Writer } from './writer.js';
@@ -31,11 +32,10 @@ function assemble({ store, close: closeFolder }: OpenFolder, options: LmdbOption
   const { retention, now = Date.now, onError = () => undefined, observe } = options;
   const writer = new Writer(store, onError);
   const index = new TopicIndex(store, writer);
-  const dedup = new Dedup(store);
+  const dedup = new Dedup(store, retention.dedupWindow, options.now ?? steadyNow);
   const trimmer = new Trimmer(store, writer, index, dedup, retention, now, onError);
   const log = new LmdbLog(store, writer, index, dedup, {
     epoch: String(store.meta.get('epoch')),
-    dedupWindow: retention.dedupWindow,
     now,
     appended: (seconds, entries) => {
       trimmer.appended();

@@ -20,8 +20,6 @@ import type { Recovering, Writer } from './writer.js';
 
 export interface LogOptions {
   readonly epoch: string;
-  /** For how many milliseconds a dedup key is remembered. */
-  readonly dedupWindow: number;
   readonly now: () => number;
   /** Told how long an append took to become durable, in seconds, and of how many entries it was. */
   readonly appended: (seconds: number, entries: number) => void;
@@ -59,7 +57,7 @@ export class LmdbLog implements Log, Recovering {
     let fresh = 0;
     for (const entry of entries) {
       const hash = entry.dedup && hashOf(entry.dedup.key);
-      const known = hash === undefined ? undefined : this.dedup.find(hash, now);
+      const known = hash === undefined ? undefined : this.dedup.find(hash);
       if (known) {
         const { seq, note } = known.remembered;
         if (known.stored) durable.add(known.stored());
@@ -136,8 +134,7 @@ export class LmdbLog implements Log, Recovering {
     const batch = this.#batch;
     const fresh: Fresh = { entry: { seq, topic, body, expiresAt }, appendedAt: now };
     if (hash === undefined || !dedup) return batch.add(fresh);
-    const remembered = { seq, note: dedup.note, until: now + this.options.dedupWindow };
-    this.dedup.begin(hash, remembered, () => batch.stored);
+    const remembered = this.dedup.begin(hash, { seq, note: dedup.note }, () => batch.stored);
     return batch.add({ ...fresh, dedup: { hash, remembered } });
   }
 

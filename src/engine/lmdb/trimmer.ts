@@ -157,7 +157,7 @@ export class Trimmer {
   }
 
   #forget(): Promise<boolean> {
-    return this.dedup.forget(this.writer, this.now(), STEP);
+    return this.dedup.forget(this.writer, STEP);
   }
 
   #oldestOf(topic: Topic, last: number, limit: number): Entry[] {
