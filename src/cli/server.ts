@@ -3,10 +3,12 @@ import { pino, type Logger } from 'pino';
 import { type Config, jwtSettings } from '../config.js';
 import type { Engine } from '../engine/engine.js';
 import { openLmdbEngine } from '../engine/lmdb/index.js';
+import { roomOf } from '../engine/lmdb/room.js';
 import { keptSecret } from '../engine/lmdb/secret.js';
 import type { SharedSettings } from '../engine/nats/shared-settings.js';
 import { buildApp } from '../http/app.js';
 import type { App } from '../http/context.js';
+import { packageVersion } from '../http/documentation.js';
 import { Metrics } from '../http/metrics.js';
 import { UnderWay } from '../http/under-way.js';
 import type { IdentityProvider } from '../hub/access/authenticator.js';
@@ -42,6 +44,7 @@ export async function startServer(
   passwords?: Passwords,
 ): Promise<Server> {
   const metrics = new Metrics();
+  metrics.describe(await packageVersion(), config.engine === 'lmdb' ? 'lmdb' : 'nats');
   const onError = (error: unknown) => logger.error({ err: error }, 'something went wrong in the background');
   const { engine, secret } = await openEngine(config, logger, metrics, onError);
   try {
@@ -90,6 +93,7 @@ async function openEngine(
   const observe = { appended: (seconds: number) => metrics.appended(seconds) };
   if (config.engine === 'lmdb') {
     const engine = await openLmdbEngine({ folder: config.data, retention, onError, observe });
+    metrics.observeStore(() => roomOf(config.data));
     return { engine, secret: config.secret ?? (await keptSecret(config.data)) };
   }
   // Most have no need of it, and it takes a fifth of the time that a start takes.

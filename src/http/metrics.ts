@@ -9,6 +9,7 @@ export class Metrics implements StreamObserver {
   readonly registry = new Registry();
   readonly #deliverySeconds: Histogram;
   readonly #closes: Counter<'reason'>;
+  readonly #gaps: Counter;
   readonly #appendSeconds: Histogram;
   #accepted = 0;
   #deliveries = 0;
@@ -43,6 +44,11 @@ export class Metrics implements StreamObserver {
       labelNames: ['reason'],
       registers,
     });
+    this.#gaps = new Counter({
+      name: 'interchat_gaps_total',
+      help: 'Times that a stream was told of messages it has not had and that are no longer kept.',
+      registers,
+    });
     this.#appendSeconds = new Histogram({
       name: 'interchat_append_seconds',
       help: 'From handing messages to the log to their being durable.',
@@ -62,9 +68,49 @@ export class Metrics implements StreamObserver {
     });
   }
 
-  /** Shows how many clients and streams this hub has, counted when somebody asks. */
+  /** Shows what this is: by the name of the engine, such as `lmdb`. */
+  describe(version: string, engine: string): void {
+    const info = new Gauge({
+      name: 'interchat_build_info',
+      help: '1, labelled by the version of InterChat and by its engine.',
+      labelNames: ['version', 'engine'],
+      registers: [this.registry],
+    });
+    info.set({ version, engine }, 1);
+  }
+
+  /** Shows how much room the data folder takes, and how much there is, looked up when somebody asks. */
+  observeStore(room: () => Promise<StoreRoom>): void {
+    const registers = [this.registry];
+    const free = new Gauge({
+      name: 'interchat_store_free_bytes',
+      help: 'Bytes that are free on the disk of the data folder.',
+      registers,
+    });
+    new Gauge({
+      name: 'interchat_store_bytes',
+      help: 'Bytes that the data folder takes.',
+      registers,
+      async collect() {
+        // A disk that cannot be asked is no reason to show nothing of the rest.
+        const { taken, left } = await room().catch(() => ({ taken: NaN, left: NaN }));
+        this.set(taken);
+        free.set(left);
+      },
+    });
+  }
+
+  /** Shows how this hub is, and how many clients and streams it has, looked up when somebody asks. */
   observe(hub: Hub): void {
     const registers = [this.registry];
+    new Gauge({
+      name: 'interchat_ready',
+      help: '1 while messages can be taken and delivered, otherwise 0: /readyz and the log say why.',
+      registers,
+      collect() {
+        this.set(hub.health() === null ? 1 : 0);
+      },
+    });
     new Gauge({
       name: 'interchat_streams',
       help: 'Streams open in this process.',
@@ -107,6 +153,10 @@ export class Metrics implements StreamObserver {
     this.#closes.inc({ reason });
   }
 
+  missed(): void {
+    this.#gaps.inc();
+  }
+
   appended(seconds: number): void {
     this.#appendSeconds.observe(seconds);
   }
@@ -119,6 +169,12 @@ export class Metrics implements StreamObserver {
     if (answered) answered.count++;
     else answers.set(key, { method, route, status, count: 1 });
   }
+}
+
+/** In bytes. */
+export interface StoreRoom {
+  readonly taken: number;
+  readonly left: number;
 }
 
 interface Answered {

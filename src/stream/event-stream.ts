@@ -15,6 +15,8 @@ export interface StreamObserver {
   /** Messages were handed to the socket; `seconds` since the oldest of them was committed, null when none came live. */
   delivered(count: number, seconds: number | null): void;
   closed(reason: CloseReason | 'gone'): void;
+  /** A stream was told that messages are no longer kept which it has not had. */
+  missed(): void;
 }
 
 /** What all streams of a format have in common. */
@@ -99,6 +101,7 @@ export class EventStream implements Stream {
 
   gap(after: Seq, oldest: Seq | null, to: Address | null): void {
     const ids = { after: String(after), oldest: oldest === null ? null : String(oldest) };
+    this.options.observer.missed();
     this.#push(this.options.format.event('gap', JSON.stringify(to === null ? ids : { ...ids, to })));
   }
 

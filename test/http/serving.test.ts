@@ -1,7 +1,9 @@
 import { once } from 'node:events';
+import { statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import t from 'tap';
+import { isEmbedded } from '../support/engine.js';
 import { EventReader } from '../support/event-reader.js';
 import { ask } from '../support/http.js';
 import { startServer, type TestServer } from '../support/server.js';
@@ -44,6 +46,32 @@ void t.test('the metrics count what happens', async (t) => {
   two.close();
   await waitFor(async () => (await metrics(server))['interchat_stream_closes_total{reason="gone"}'] === 1);
   t.equal((await metrics(server)).interchat_streams, 1);
+});
+
+void t.test('the metrics say what an operator asks first', async (t) => {
+  const server = await startServer(t, { keepMessages: 1 });
+  const before = await metrics(server);
+  const info = Object.keys(before).find((name) => name.startsWith('interchat_build_info'));
+  t.match(info, isEmbedded ? /version="\d+\.\d+\.\d+[^"]*",engine="lmdb"/ : /engine="nats"/);
+  t.equal(before.interchat_ready, 1);
+  t.equal(before.interchat_gaps_total, 0);
+  if (isEmbedded) {
+    const { bsize, blocks } = await statfs(server.folder);
+    t.ok((before.interchat_store_bytes ?? 0) >= 4096);
+    t.ok((before.interchat_store_free_bytes ?? -1) >= 0 && (before.interchat_store_free_bytes ?? 0) <= blocks * bsize);
+  }
+
+  const stream = await EventReader.open(t, `${server.url}/events`);
+  const { id } = await stream.next();
+  stream.close();
+  for (let n = 0; n < 3; n++) await ask(`${server.url}/clients/1/messages`, { json: { text: 'x' } });
+  await waitFor(async () => {
+    const again = await EventReader.open(t, `${server.url}/events`, { 'last-event-id': String(id) });
+    const events = [await again.next(), await again.next()];
+    again.close();
+    return events.some(({ event }) => event === 'gap');
+  });
+  t.ok(((await metrics(server)).interchat_gaps_total ?? 0) >= 1);
 });
 
 void t.test('pages of allowed origins may use everything, and their preflights are answered', async (t) => {
