@@ -22,6 +22,9 @@ const WHILE = 2_000;
 
 const HOUR = 3_600_000;
 
+/** Milliseconds in which each fault has done its harm, and all is well again: far more than it takes. */
+const PATIENCE = 90_000;
+
 /** Messages kept of a mailbox or a room where readers are to miss some. */
 const KEPT = 100;
 
@@ -164,16 +167,16 @@ void t.test('whatever is done to a server, what was acknowledged reaches all it 
     ]);
   } else t.pass('syncs that fail', { skip: 'NOT TESTED: there is no C compiler' });
 
-  await well();
+  await within(well(), 'it does not begin');
   // All of them once, however long that takes; then on until the time is over.
   for (let n = 0, round = shuffled(harms, random); n < harms.length || performance.now() < until; n++) {
     if (round.length === 0) round = shuffled(harms, random);
     const [what, harm] = round.pop() as (typeof harms)[number];
     t.comment(what);
     const began = performance.now();
-    await harm();
+    await within(harm(), `${what} is not over`);
     const over = performance.now();
-    await well();
+    await within(well(), `${what}: not all is well again`);
     t.comment(`done after ${seconds(over - began)}; all was well ${seconds(performance.now() - over)} later`);
     await pause(random() * 500);
   }
@@ -227,6 +230,19 @@ async function enterRooms(url: string, readers: readonly Reader[], rooms: number
     const { status, text } = await ask(`${url}${path}`, { method: 'PUT', token: reader.token });
     if (status !== 201) throw new Error(`client ${reader.index} did not enter: ${text}`);
     reader.targets = [`client ${reader.index}`, `room ${n % rooms}`];
+  }
+}
+
+/** @throws Error that says so where it takes longer than everything has to. */
+async function within(promise: Promise<void>, otherwise: string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${otherwise} after ${seconds(PATIENCE)}`)), PATIENCE);
+  });
+  try {
+    await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
