@@ -11,11 +11,12 @@ import { Waves } from '../stream/waves.js';
 import { registerMembersOnly } from './admission.js';
 import { registerBodies } from './bodies.js';
 import { isLoopback, registerBrowserSafety } from './browser-safety.js';
-import { answerClientError } from './client-error.js';
+import { answerClientError, registerClientErrors } from './client-error.js';
 import type { App, Context, HttpSettings } from './context.js';
+import { registerFraming } from './framing.js';
 import { registerTimeouts } from './timeouts.js';
 import { registerDocs, registerOpenApi } from './documentation.js';
-import { collectMethods, completeMethods, methodNotAllowed } from './methods.js';
+import { collectMethods, completeMethods, methodNotAllowed, METHODS } from './methods.js';
 import type { Metrics } from './metrics.js';
 import { registerPage } from './page.js';
 import { HttpProblem, notFound, pathOf, sendProblem, toHttpProblem } from './problem.js';
@@ -54,7 +55,9 @@ export async function buildApp({ hub, settings, metrics, underWay, logger }: App
     metrics.answered(method, route ?? 'none', status);
     if (tellsAnswers) logger.debug({ method, path: pathOf(req.url), status, ms }, 'answered');
   });
+  registerClientErrors(app);
   registerTimeouts(app);
+  registerFraming(app);
   const heartbeat = new Heartbeat(settings.heartbeat);
   const common = {
     slowLimit: settings.slowLimit,
@@ -101,9 +104,9 @@ function registerErrors(app: App, { maxBody }: HttpSettings, logger: Logger): vo
     return sendProblem(request, reply, problem);
   });
   app.setNotFoundHandler((request, reply) => {
-    const problem = app.supportedMethods.includes(request.method)
+    const problem = METHODS.some((method) => method === request.method)
       ? notFound()
-      : methodNotAllowed(request.method, 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS');
+      : methodNotAllowed(request.method, METHODS.join(', '));
     return sendProblem(request, reply, problem);
   });
 }

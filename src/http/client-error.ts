@@ -1,21 +1,68 @@
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { FastifyInstance } from 'fastify';
 import { HttpProblem, PROBLEM_TYPE, problemBody } from './problem.js';
 
-/** Answers what is not even HTTP, or came too slowly, with a problem as well: the parser gave up before there was a request. */
-export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+const LAST = Symbol('answer to the last request');
+const REFUSED = Symbol('refused');
+
+interface Connection extends Socket {
+  [LAST]?: ServerResponse;
+  [REFUSED]?: true;
+}
+
+/** Has {@link answerClientError} know what was asked before on a connection, and whether it is answered. */
+export function registerClientErrors(app: FastifyInstance): void {
+  app.addHook('onRequest', ({ raw: { socket } }, { raw }, done) => {
+    (socket as Connection)[LAST] = raw;
+    done();
+  });
+}
+
+/**
+ * Answers what is not even HTTP, or came too slowly, with a problem as well: the parser gave up before there was a request, or
+ * within its body. What was asked before on the connection is answered before, and nothing gets into an answer that has begun.
+ */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Connection): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
+  // The parser complains of everything that follows, too.
+  if (socket[REFUSED]) return;
+  socket[REFUSED] = true;
+  const { [LAST]: last } = socket;
   const problem = problemOf(error.code);
-  const body = JSON.stringify(problemBody(problem, '/'));
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n` +
-      `Content-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  if (last === undefined) end(socket, problem);
+  else if (last.headersSent && !last.writableEnded) socket.destroy();
+  else if (last.req.complete) behind(last, () => end(socket, problem));
+  else if (last.headersSent) behind(last, () => socket.destroySoon());
+  else {
+    const { body, headers } = answerOf(problem);
+    last.writeHead(problem.status, headers).end(body);
+  }
+}
+
+/** Does it once this answer is out. */
+function behind(answer: ServerResponse, then: () => void): void {
+  // Node lets go of the socket only when it says 'finish', and then ends the connection if that answer was the last.
+  if (answer.writableFinished && !answer.socket) then();
+  else answer.once('finish', then);
+}
+
+function end(socket: Socket, problem: HttpProblem): void {
+  if (!socket.writable) return;
+  const { body, headers } = answerOf(problem);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join('')}\r\n${body}`);
   // Whoever keeps sending what nobody reads would otherwise hold the connection.
   socket.destroySoon();
+}
+
+function answerOf(problem: HttpProblem) {
+  const body = JSON.stringify(problemBody(problem, '/'));
+  const headers = { 'Content-Type': PROBLEM_TYPE, 'Content-Length': Buffer.byteLength(body), Connection: 'close' };
+  return { body, headers };
 }
 
 function problemOf(code: string | undefined): HttpProblem {

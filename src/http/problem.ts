@@ -63,6 +63,7 @@ const STATUS_OF = {
   'client-gone': 410,
   'too-large': 413,
   'unsupported-media-type': 415,
+  'expectation-failed': 417,
   'idempotency-key-reused': 422,
   'too-many-rooms': 422,
   'too-many-requests': 429,

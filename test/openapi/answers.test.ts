@@ -1,41 +1,15 @@
-import { readFile } from 'node:fs/promises';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import t, { type Test } from 'tap';
-import { parse } from 'yaml';
 import { House, PASSWORD } from '../access/house.js';
 import { EventReader } from '../support/event-reader.js';
 import { type Answer, type Asked, ask } from '../support/http.js';
 import { waitFor } from '../support/wait.js';
-
-type Json = Record<string, unknown>;
-interface Content {
-  readonly content?: Record<string, { schema: Json; example?: unknown }>;
-  readonly headers?: Json;
-}
-interface Operation {
-  readonly operationId: string;
-  readonly tags: readonly string[];
-  readonly parameters?: readonly { readonly name: string; readonly example?: unknown }[];
-  readonly requestBody?: Content;
-  readonly responses: Record<string, Content>;
-}
-
-const document = parse(await readFile(new URL('../../openapi/openapi.yaml', import.meta.url), 'utf8')) as {
-  paths: Record<string, Record<string, Operation>>;
-  components: { schemas: Record<string, Json> };
-};
-const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-  Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
-);
-const ajv = new Ajv2020({ strict: false, validateFormats: false });
-ajv.addSchema({ $id: 'openapi', components: document.components });
+import { type Content, document, faultsOf, type Json, type Operation, operations } from './described.js';
 
 /** Whether a value is what a schema of the document says; a component or one that stands in an operation. */
 function assertIs(t: Test, schema: Json, value: unknown, what: string): void {
-  const local = JSON.parse(JSON.stringify(schema).replaceAll('"#/components', '"openapi#/components')) as Json;
-  const valid = ajv.validate(local, value);
-  if (valid) t.pass(what);
-  else t.fail(what, { errors: ajv.errors, value });
+  const errors = faultsOf(schema, value);
+  if (errors === null) t.pass(what);
+  else t.fail(what, { errors, value });
 }
 
 function component(name: string): Json {
