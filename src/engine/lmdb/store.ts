@@ -3,11 +3,8 @@ import { existsSync } from 'node:fs';
 import { type FileHandle, open as openFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
-import { EngineUnusable } from '../engine.js';
+import { FORMAT, migrate } from './migrations.js';
 import { Reserve, tryRoom } from './reserve.js';
-
-/** The format of a data folder. One that is newer than the program is left alone. */
-const FORMAT = 2;
 
 /** The file of a data folder. */
 export const FILE = 'log.mdb';
@@ -215,14 +212,8 @@ export class Store {
         void meta.put('epoch', randomUUID());
         void meta.put('format', FORMAT);
       }, 0);
-    } else if (format !== FORMAT) {
-      const [age, advice] =
-        Number(format) > FORMAT
-          ? ['a newer', 'Install that version or a later one']
-          : ['an older', 'Give this one another folder: --data or INTERCHAT_DATA'];
-      throw new EngineUnusable(
-        `The data folder ${this.folder} was written by ${age} InterChat (format ${format}, this one knows ${FORMAT}). ${advice}.`,
-      );
+    } else {
+      await migrate(this, this.folder, Number(format));
     }
   }
 }
