@@ -1,4 +1,4 @@
 declare module 'fs-native-extensions' {
-  /** Takes an exclusive lock on an open file (fcntl OFD lock); false when somebody else has it. Closing the file frees it. */
-  export function tryLock(fd: number): boolean;
+  /** Takes a lock on an open file (fcntl OFD lock), an exclusive one by default; false when somebody else's is in the way. Closing the file frees it. */
+  export function tryLock(fd: number, options?: { readonly shared: boolean }): boolean;
 }

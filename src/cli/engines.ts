@@ -1,5 +1,6 @@
 import type { EngineConfig } from '../config.js';
 import type { ArchiveSource, ArchiveTarget } from '../engine/archive.js';
+import { EngineUnusable } from '../engine/engine.js';
 
 /**
  * Opens what the settings name, to be written out.
@@ -17,4 +18,26 @@ export async function openEngineSource({ engine, data, replicas }: EngineConfig)
 export async function openEngineTarget({ engine, data, replicas }: EngineConfig): Promise<ArchiveTarget> {
   if (engine === 'lmdb') return (await import('../engine/lmdb/archive-target.js')).openLmdbTarget(data);
   return (await import('../engine/nats/archive-target.js')).openNatsTarget({ address: engine, replicas });
+}
+
+/**
+ * Opens what the settings name, to be written out whether a server runs or not.
+ * @throws EngineUnusable
+ */
+export async function openBackupSource({ engine, data }: EngineConfig): Promise<ArchiveSource> {
+  if (engine === 'lmdb') return (await import('../engine/lmdb/archive-source.js')).openLmdbBackupSource(data);
+  throw new EngineUnusable(
+    'What is in NATS can be copied as of one moment only while no server writes: stop all of them, and run interchat export.',
+  );
+}
+
+/**
+ * Opens what the settings name, to be filled with a backup.
+ * @throws EngineUnusable
+ */
+export async function openRestorationTarget({ engine, data }: EngineConfig): Promise<ArchiveTarget> {
+  if (engine === 'lmdb') return (await import('../engine/lmdb/archive-target.js')).openLmdbRestoration(data);
+  throw new EngineUnusable(
+    'A backup is restored into a data folder. NATS is filled by interchat import, if no client has gone on behind the export.',
+  );
 }

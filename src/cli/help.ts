@@ -24,7 +24,9 @@ export const COMMANDS: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   ['remove', { summary: 'remove a client', load: () => import('./remove.js') }],
   ['delete', { summary: 'delete a message', load: () => import('./delete.js') }],
   ['audit', { summary: 'who did what to keep order', load: () => import('./audit.js') }],
-  ['export', { summary: 'write all that a server keeps to a file', load: () => import('./export.js') }],
+  ['backup', { summary: 'write all that a running server keeps to a file', load: () => import('./backup.js') }],
+  ['restore', { summary: 'fill a new data folder from such a file', load: () => import('./restore.js') }],
+  ['export', { summary: 'write all that a stopped server keeps to a file', load: () => import('./export.js') }],
   ['import', { summary: 'fill the store of a new server from such a file', load: () => import('./import.js') }],
 ]);
 

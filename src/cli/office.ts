@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, type EngineConfig, readEngineConfig } from '../config.js';
 import { EngineUnusable } from '../engine/engine.js';
-import { lockFolder } from '../engine/lmdb/lock.js';
+import { tryLockFolder } from '../engine/lmdb/lock.js';
 import { readSecret } from '../engine/lmdb/secret.js';
 import { FILE } from '../engine/lmdb/store.js';
 import { operatorToken } from '../hub/credentials.js';
@@ -110,11 +110,10 @@ function engineConfig({ data, engine, secret }: Given['settings']): EngineConfig
 /** Whether a server has this folder, which is there, for itself. */
 async function isInUse(folder: string): Promise<boolean> {
   try {
-    const unlock = await lockFolder(folder);
-    await unlock();
-    return false;
+    const unlock = await tryLockFolder(folder);
+    await unlock?.();
+    return unlock === undefined;
   } catch (error) {
-    if (error instanceof EngineUnusable) return true;
     throw new CommandError(
       `The data folder ${folder} cannot be used: ${(error as Error).message}. Do this as the user that the server runs as, or sign in: interchat login`,
       ExitCode.noCredential,

@@ -1,4 +1,4 @@
-import type { Json, Seq, Topic } from './engine.js';
+import type { Json, Restoration, Seq, Topic } from './engine.js';
 
 /**
  * What an engine can do besides, while no server uses it: be written out whole, and be filled from what another one wrote,
@@ -39,6 +39,8 @@ export interface ArchiveSummary {
   readonly last: Seq;
   /** The last number handed out of each series. */
   readonly series: Readonly<Record<string, number>>;
+  /** See Log; undefined for none. */
+  readonly restorations?: readonly Restoration[];
   /** What tokens and cursors are signed with, as base64url, where the engine keeps it. */
   readonly secret?: string;
 }

@@ -73,10 +73,27 @@ export interface Bounds {
   readonly newest: Seq | null;
 }
 
+/**
+ * A log was brought back from a backup. What was appended after that backup was taken is lost; its places, which readers may
+ * know of, are not given again.
+ */
+export interface Restoration {
+  /** The epoch that it had when the backup was taken. */
+  readonly epoch: string;
+  /** The last number of each series then: what is above it was handed out by a log that is lost, and is handed out again. */
+  readonly series: Readonly<Record<string, number>>;
+  /** What is lost was behind this place, the newest then. */
+  readonly after: Seq;
+  /** And at or before this one. What comes next is behind it. */
+  readonly upTo: Seq;
+}
+
 /** The one ordered, durable record of everything sent. */
 export interface Log {
   /** Names this log: another one, with the same places but other entries in them, has another epoch. */
   readonly epoch: string;
+  /** How it came to be what it is, the oldest first; none for a log that was never brought back. */
+  readonly restorations: readonly Restoration[];
 
   /**
    * Appends entries in the order given; resolves once all of them are durable: they survive kill -9 and the loss of power.

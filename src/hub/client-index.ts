@@ -5,3 +5,6 @@ export type ClientIndex = number & { readonly __clientIndex: unique symbol };
 export function asClientIndex(value: number): ClientIndex | undefined {
   return Number.isSafeInteger(value) && value > 0 ? (value as ClientIndex) : undefined;
 }
+
+/** The series of their numbers. */
+export const CLIENTS = 'client';

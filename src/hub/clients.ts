@@ -8,7 +8,7 @@ import {
   type Revision,
   type Seq,
 } from '../engine/engine.js';
-import { asClientIndex, type ClientIndex } from './client-index.js';
+import { asClientIndex, type ClientIndex, CLIENTS } from './client-index.js';
 import { ClientGone, NoSuchClient, NoSuchRoom, RoomExists, TooManyRooms, TooManyStreams } from './errors.js';
 import { Grace } from './grace.js';
 import { entered, exited, hasLeft, type Memberships, membershipsSince, type Scope, scopeOf } from './memberships.js';
@@ -107,7 +107,6 @@ interface Known {
   removed: boolean;
 }
 
-const SERIES = 'client';
 const PREFIX = 'client/';
 
 /** Numbers of private rooms. */
@@ -227,7 +226,7 @@ export class Clients {
   /** What of the log it may read; nothing once it has left. */
   scopeOf(index: ClientIndex): Scope {
     const known = this.#known.get(index);
-    return known ? scopeOf(index, known.memberships) : { windows: [], forgotten: 0 as Seq };
+    return known ? scopeOf(index, known.memberships) : { since: 0 as Seq, windows: [], forgotten: 0 as Seq };
   }
 
   /** What was sent to everyone up to this place is not for it. */
@@ -321,7 +320,7 @@ export class Clients {
   }
 
   async #join({ name, subject, memberships }: Pick<Known, 'name' | 'subject' | 'memberships'>): Promise<ClientIndex> {
-    const index = asClientIndex(await this.engine.directory.allocate(SERIES));
+    const index = asClientIndex(await this.engine.directory.allocate(CLIENTS));
     if (index === undefined) throw new Error('the engine allocated something that is no index');
     const now = this.options.now();
     await this.engine.directory.put(
@@ -553,7 +552,7 @@ export class Clients {
     if (!this.#known.has(index)) await this.#refresh(index);
     const known = this.#known.get(index);
     if (known) return known;
-    if (index <= (await this.engine.directory.allocated(SERIES))) throw new ClientGone(index);
+    if (index <= (await this.engine.directory.allocated(CLIENTS))) throw new ClientGone(index);
     throw new NoSuchClient(index);
   }
 

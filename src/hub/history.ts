@@ -86,8 +86,15 @@ async function readPage(log: Log, topic: Topic, since: Seq, query: HistoryQuery)
   const { entries, position, ended } = await read(log, topic, { after: from, before, limit, newest });
   const { floor } = await log.bounds(topic);
   // Going back one has missed something when the page ends for want of older messages that once were.
-  const gap = newest ? ended && floor > since : floor > from;
-  return { entries, position, gap };
+  if (newest) return { entries, position, gap: ended && floor > since };
+  const lost = query.after && lostBetween(log, from, ended ? (Infinity as Seq) : position);
+  if (!lost) return { entries, position, gap: floor > from };
+  return { entries, position: Math.max(position, ended ? lost : START) as Seq, gap: true };
+}
+
+/** Up to where something was lost by a restoration between these places; undefined where nothing was. */
+function lostBetween({ restorations }: Log, from: Seq, to: Seq): Seq | undefined {
+  return restorations.findLast(({ after, upTo }) => from < upTo && after < to)?.upTo;
 }
 
 interface Read {

@@ -177,7 +177,7 @@ export class Hub {
       () => clients.all(),
       (index) => clients.peek(index),
     );
-    this.credentials = new Credentials(options.secret, engine.log.epoch);
+    this.credentials = new Credentials(options.secret, engine.log);
   }
 
   /** @param engine stays the caller's: it is to be closed after the hub */

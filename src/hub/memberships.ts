@@ -26,6 +26,8 @@ export type PastMembership = readonly [room: string, from: Seq, to: Seq];
 
 /** Everything of the log that a client may read. */
 export interface Scope {
+  /** The newest place when it became a client: it misses nothing of what was before. */
+  readonly since: Seq;
   readonly windows: readonly Window[];
   readonly forgotten: Seq;
 }
@@ -69,6 +71,7 @@ export function hasLeft({ rooms, past }: Memberships, room: RoomId): boolean {
 
 export function scopeOf(index: ClientIndex, { since, rooms, past, forgotten }: Memberships): Scope {
   return {
+    since,
     windows: [
       { topic: mailboxOf(index), from: 0 as Seq, to: null },
       { topic: EVERYONE, from: since, to: null },

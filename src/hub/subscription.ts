@@ -104,8 +104,7 @@ export class Subscription implements FeedListener {
    */
   async start(sink: Sink): Promise<void> {
     this.#sink = sink;
-    const { forgotten } = this.#scope();
-    if (this.position < forgotten) sink.gap(this.position, null, null);
+    if (this.#misses()) sink.gap(this.position, null, null);
     for (const delivery of this.#early) sink.deliver(delivery);
     this.#early = NONE;
     await this.#untilCaughtUp(sink);
@@ -245,8 +244,16 @@ export class Subscription implements FeedListener {
   }
 
   #scope(): Scope {
-    const { windows, forgotten } = this.sources.scopes.scopeOf(this.index);
-    return { windows: [...windows, DELETED], forgotten };
+    const scope = this.sources.scopes.scopeOf(this.index);
+    return { ...scope, windows: [...scope.windows, DELETED] };
+  }
+
+  /** Whether there may have been more for it behind its place than is known of any topic. */
+  #misses(): boolean {
+    const { since, forgotten } = this.#scope();
+    if (this.position < forgotten) return true;
+    const lost = this.sources.log.restorations.at(-1)?.upTo ?? 0;
+    return Math.max(this.position, since) < lost;
   }
 
   /** Gives the sink everything up to `last`, in order; of the topics in `late` also what it has passed by already. */

@@ -6,8 +6,8 @@ import type { ClientIndex } from '../../src/hub/client-index.js';
 import { Credentials } from '../../src/hub/credentials.js';
 
 const secret = 'a secret of at least thirty-two characters';
-const epoch = 'epoch-1';
-const credentials = new Credentials(secret, epoch);
+const log = { epoch: 'epoch-1', restorations: [] };
+const credentials = new Credentials(secret, log);
 const two = 2 as ClientIndex;
 const seventeen = 17 as Seq;
 
@@ -64,7 +64,7 @@ void t.test('what was cut short, padded, or is something else is not genuine', a
 });
 
 void t.test('tokens of another secret or another log are void', async (t) => {
-  for (const other of [new Credentials(randomBytes(32), epoch), new Credentials(secret, 'epoch-2')]) {
+  for (const other of [new Credentials(randomBytes(32), log), new Credentials(secret, { ...log, epoch: 'epoch-2' })]) {
     t.equal(other.verifyToken(credentials.token(two)), undefined);
     t.equal(other.verifyCursor(credentials.cursor(two, seventeen)), undefined);
   }
@@ -74,3 +74,24 @@ void t.test('a cursor is no token', async (t) => {
   const mac = credentials.cursor(two, seventeen).split('.')[2] ?? '';
   t.notOk(credentials.token(two).includes(mac), 'the two have keys of their own');
 });
+
+void t.test(
+  'in a log that was restored they are those of the clients that were in the backup, and void for all others',
+  async (t) => {
+    const place = { after: seventeen, upTo: 1_000 as Seq };
+    const first = { epoch: log.epoch, series: { client: 2 }, ...place };
+    const once = new Credentials(secret, { epoch: 'epoch-2', restorations: [first] });
+    const second = { epoch: 'epoch-2', series: { client: 3 }, ...place };
+    const twice = new Credentials(secret, { epoch: 'epoch-3', restorations: [first, second] });
+    const [three, four] = [3 as ClientIndex, 4 as ClientIndex];
+    for (const restored of [once, twice]) {
+      t.equal(restored.token(two), credentials.token(two));
+      t.equal(restored.cursor(two, seventeen), credentials.cursor(two, seventeen));
+      t.equal(restored.verifyToken(credentials.token(three)), undefined);
+      t.equal(restored.verifyCursor(credentials.cursor(three, seventeen)), undefined);
+    }
+    t.equal(twice.token(three), once.token(three));
+    t.equal(twice.verifyToken(once.token(four)), undefined);
+    t.equal(twice.verifyToken(twice.token(four)), four);
+  },
+);

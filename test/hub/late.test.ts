@@ -34,7 +34,7 @@ async function reader(t: Test, ...windows: Window[]) {
     bounds: { value: log.bounds.bind(log) },
     last: { value: () => (unavailable ? Promise.reject(new EngineUnavailable('for a while')) : log.last()) },
   }) as Log;
-  const scope = { windows, forgotten: START };
+  const scope = { since: START, windows, forgotten: START };
   const got: Delivery[] = [];
   const subscription = new Subscription(
     { log: between, feeds: new Feeds(between), scopes: { scopeOf: () => scope } },

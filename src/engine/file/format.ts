@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { ArchivedEntry, ArchivedFloor, ArchivedRecord, ArchiveSummary } from '../archive.js';
-import type { Json, Seq, Topic } from '../engine.js';
+import type { Json, Restoration, Seq, Topic } from '../engine.js';
 
 /**
  * An archive as a file: a JSON object a line. First a header, then all entries in the order of their places, then the floors
@@ -12,7 +12,7 @@ import type { Json, Seq, Topic } from '../engine.js';
  *     {"key":"client/2","value":{…}}
  *     {"end":{"entries":1,"floors":1,"records":1}}
  *
- * An entry has `expiresAt` if it expires, and its body as `text` where that is UTF-8, as `base64` where it is not.
+ * The header has `restorations` if there were any, as Log has them. An entry has `expiresAt` if it expires, and its body as `text` where that is UTF-8, as `base64` where it is not.
  */
 const FORMAT = 'interchat-archive';
 const VERSION = 1;
@@ -35,9 +35,9 @@ export type Line =
 export type Header = { readonly summary: ArchiveSummary } | { readonly version: number };
 
 /** Of the same archive always the same text. */
-export function headerLine({ epoch, snapshot, last, series, secret }: ArchiveSummary): string {
+export function headerLine({ epoch, snapshot, last, series, restorations, secret }: ArchiveSummary): string {
   const sorted = Object.fromEntries(Object.entries(series).sort(([one], [other]) => (one < other ? -1 : 1)));
-  return line({ format: FORMAT, version: VERSION, epoch, snapshot, last, series: sorted, secret });
+  return line({ format: FORMAT, version: VERSION, epoch, snapshot, last, series: sorted, restorations, secret });
 }
 
 export function entryLine({ seq, topic, appendedAt, expiresAt, body }: ArchivedEntry): string {
@@ -63,12 +63,14 @@ export function readHeader(text: string): Header | undefined {
   const header = objectIn(text);
   if (header?.format !== FORMAT || !isWhole(header.version)) return undefined;
   if (header.version !== VERSION) return { version: header.version };
-  const { epoch, snapshot, last, series, secret } = header;
+  const { epoch, snapshot, last, series, restorations, secret } = header;
   if (typeof epoch !== 'string' || typeof snapshot !== 'string' || !isWhole(last) || !isNumbers(series))
     return undefined;
-  if (secret === undefined) return { summary: { epoch, snapshot, last: last as Seq, series } };
-  if (typeof secret !== 'string' || !SECRET.test(secret)) return undefined;
-  return { summary: { epoch, snapshot, last: last as Seq, series, secret } };
+  if (restorations !== undefined && !(Array.isArray(restorations) && restorations.every(isRestoration)))
+    return undefined;
+  if (secret !== undefined && (typeof secret !== 'string' || !SECRET.test(secret))) return undefined;
+  const summary = { epoch, snapshot, last: last as Seq, series };
+  return { summary: { ...summary, ...(restorations && { restorations }), ...(secret !== undefined && { secret }) } };
 }
 
 /** Undefined for what is no line of an archive. */
@@ -143,6 +145,12 @@ function isPlace(value: unknown): value is Seq {
 
 function isTopic(value: unknown): value is Topic {
   return typeof value === 'string' && TOPIC.test(value);
+}
+
+function isRestoration(value: unknown): value is Restoration {
+  if (!isObject(value)) return false;
+  const { epoch, series, after, upTo } = value;
+  return typeof epoch === 'string' && isNumbers(series) && isWhole(after) && isWhole(upTo);
 }
 
 function isNumbers(value: unknown): value is Readonly<Record<string, number>> {

@@ -1,5 +1,6 @@
 import type { ArchivedEntry, ArchivedFloor, ArchivedRecord, ArchiveSummary, ArchiveTarget } from '../archive.js';
 import type { Seq } from '../engine.js';
+import { DraftOutput } from './draft-output.js';
 import { FileOutput } from './file-output.js';
 import { type Counts, endLine, entryLine, floorLine, headerLine, recordLine } from './format.js';
 import { type Output, PipeOutput } from './output.js';
@@ -10,6 +11,14 @@ const ROWS = 1_000;
 /** @throws ArchiveUnusable when it cannot be written */
 export async function openFileTarget(path: string): Promise<ArchiveTarget> {
   return new FileTarget(await FileOutput.open(path));
+}
+
+/**
+ * A new file, which is not there before it is whole.
+ * @throws ArchiveUnusable when there is one, or it cannot be written
+ */
+export async function openNewFileTarget(path: string): Promise<ArchiveTarget> {
+  return new FileTarget(await DraftOutput.open(path));
 }
 
 /**

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   type ArchivedEntry,
   type ArchivedFloor,
@@ -6,13 +7,13 @@ import {
   type ArchiveTarget,
   ArchiveUnusable,
 } from '../archive.js';
-import type { Seq } from '../engine.js';
+import type { Restoration, Seq } from '../engine.js';
 import { Batch } from './batch.js';
 import { Dedup } from './dedup.js';
-import { IMPORTED, IMPORTING } from './importing.js';
+import { IMPORTED, IMPORTING, RESTORED } from './importing.js';
 import { openFolder, type OpenFolder } from './open.js';
 import { keepSecret } from './secret.js';
-import { GROWTH_OF_CHANGE, SERIES } from './store.js';
+import { GROWTH_OF_CHANGE, RESTORATIONS, SERIES } from './store.js';
 import { TopicIndex } from './topic-index.js';
 import { Writer } from './writer.js';
 
@@ -23,11 +24,25 @@ const MANY_WAITING = 20_000;
 const ROWS = 1_000;
 
 /**
+ * After a restoration places go on from one that follows from the time: as many for each millisecond since 1970. A log does not
+ * grow as fast over any length of time, so this is behind all that was lost, and behind what an earlier restoration has given.
+ */
+const PLACES_A_MILLISECOND = 100;
+
+/** Where the clock is wrong, so many places are left out at the least. */
+const PLACES_LEFT_OUT = 1e9;
+
+/**
  * A data folder that is to be filled, made if it is not there. Until that has come to its end no server opens it.
  * @throws EngineUnusable when it cannot be used
  */
 export async function openLmdbTarget(folder: string): Promise<ArchiveTarget> {
   return new LmdbTarget(folder, await openFolder(folder, true));
+}
+
+/** The same from a backup, behind which a server has gone on: see Restoration. */
+export async function openLmdbRestoration(folder: string, now: () => number = Date.now): Promise<ArchiveTarget> {
+  return new LmdbTarget(folder, await openFolder(folder, true), now);
 }
 
 /** Writes what a server would have written, by the same means: so a server finds nothing unusual, and no crash does harm. */
@@ -40,6 +55,8 @@ class LmdbTarget implements ArchiveTarget {
   constructor(
     private readonly folder: string,
     private readonly open: OpenFolder,
+    /** The time, where it is a backup that is restored. */
+    private readonly restoring?: () => number,
   ) {
     // What cannot be written is told by the rejection: there is nobody else to be told.
     this.#writer = new Writer(open.store, () => undefined);
@@ -52,13 +69,13 @@ class LmdbTarget implements ArchiveTarget {
     const { meta } = this.open.store;
     const importing = meta.get(IMPORTING);
     this.#summary = summary;
-    if (importing === nameOf(summary)) return Number(meta.get('last') ?? 0) as Seq;
+    if (importing === this.#nameOf(summary)) return Number(meta.get('last') ?? 0) as Seq;
     if (importing !== undefined) {
       throw new ArchiveUnusable(
-        `An import of another archive into ${this.folder} has not come to its end. Go on with that one, or give another folder: --data or INTERCHAT_DATA.`,
+        `Another import into ${this.folder}, or restoration, has not come to its end. Go on with that one, or give another folder: --data or INTERCHAT_DATA.`,
       );
     }
-    if (meta.get(IMPORTED) === nameOf(summary)) return 'finished';
+    if (meta.get(IMPORTED) === this.#nameOf(summary)) return 'finished';
     if (!this.#isUnused()) {
       throw new ArchiveUnusable(
         `The data folder ${this.folder} holds something else. Give one that is empty or not there: --data or INTERCHAT_DATA.`,
@@ -66,7 +83,7 @@ class LmdbTarget implements ArchiveTarget {
     }
     await this.#change(2, () => {
       void meta.put('epoch', summary.epoch);
-      void meta.put(IMPORTING, nameOf(summary));
+      void meta.put(IMPORTING, this.#nameOf(summary));
     });
     return 0 as Seq;
   }
@@ -93,12 +110,15 @@ class LmdbTarget implements ArchiveTarget {
     let revision = 0;
     await this.#writeRows(records, ({ key, value }) => void store.records.put(key, { value, revision: ++revision }));
     if (summary.secret !== undefined) await keepSecret(this.folder, summary.secret);
+    const { epoch, last, restorations } = this.restoring ? restored(summary, this.restoring()) : summary;
     const series = Object.entries(summary.series);
-    await this.#change(series.length + 4, () => {
+    await this.#change(series.length + 6, () => {
+      void meta.put('epoch', epoch);
+      if (restorations) void meta.put(RESTORATIONS, JSON.stringify(restorations));
       for (const [name, number] of series) void meta.put(`${SERIES}${name}`, number);
-      void meta.put('last', summary.last);
+      void meta.put('last', last);
       void meta.put('revision', revision);
-      void meta.put(IMPORTED, nameOf(summary));
+      void meta.put(IMPORTED, this.#nameOf(summary));
       void meta.remove(IMPORTING);
     });
   }
@@ -113,6 +133,11 @@ class LmdbTarget implements ArchiveTarget {
     const { meta, records } = this.open.store;
     const numbers = meta.getKeysCount({ start: SERIES, end: `${SERIES}\uffff`, limit: 1 });
     return Number(meta.get('last') ?? 0) === 0 && numbers === 0 && records.getKeysCount({ limit: 1 }) === 0;
+  }
+
+  /** What stands for an archive in the folder it fills. */
+  #nameOf({ epoch, snapshot }: ArchiveSummary): string {
+    return `${epoch} ${snapshot}${this.restoring ? RESTORED : ''}`;
   }
 
   #file(): Promise<void> {
@@ -136,7 +161,9 @@ class LmdbTarget implements ArchiveTarget {
   }
 }
 
-/** What stands for an archive in the folder it fills. */
-function nameOf({ epoch, snapshot }: ArchiveSummary): string {
-  return `${epoch} ${snapshot}`;
+function restored(summary: ArchiveSummary, now: number): ArchiveSummary {
+  const { epoch, series, last: after, restorations = [] } = summary;
+  const upTo = Math.max(Math.floor(now) * PLACES_A_MILLISECOND, after + PLACES_LEFT_OUT) as Seq;
+  const restoration: Restoration = { epoch, series, after, upTo };
+  return { ...summary, epoch: randomUUID(), last: upTo, restorations: [...restorations, restoration] };
 }

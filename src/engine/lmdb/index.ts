@@ -36,6 +36,7 @@ function assemble({ store, close: closeFolder }: OpenFolder, options: LmdbOption
   const trimmer = new Trimmer(store, writer, index, dedup, retention, now, onError);
   const log = new LmdbLog(store, writer, index, dedup, {
     epoch: String(store.meta.get('epoch')),
+    restorations: store.restorations,
     now,
     appended: (seconds, entries) => {
       trimmer.appended();

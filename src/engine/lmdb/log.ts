@@ -6,6 +6,7 @@ import {
   type NewEntry,
   type Range,
   type Relayed,
+  type Restoration,
   type Seq,
   type Topic,
   type Unfollow,
@@ -20,6 +21,7 @@ import type { Recovering, Writer } from './writer.js';
 
 export interface LogOptions {
   readonly epoch: string;
+  readonly restorations: readonly Restoration[];
   readonly now: () => number;
   /** Told how long an append took to become durable, in seconds, and of how many entries it was. */
   readonly appended: (seconds: number, entries: number) => void;
@@ -29,6 +31,7 @@ export interface LogOptions {
 
 export class LmdbLog implements Log, Recovering {
   readonly epoch: string;
+  readonly restorations: readonly Restoration[];
   readonly #followers = new Followers();
   /** What takes in entries until its write begins. */
   #batch: Batch | undefined;
@@ -45,6 +48,7 @@ export class LmdbLog implements Log, Recovering {
     private readonly options: LogOptions,
   ) {
     this.epoch = options.epoch;
+    this.restorations = options.restorations;
     this.#last = this.#assigned = Number(store.meta.get('last') ?? 0);
   }
 

@@ -43,6 +43,11 @@ export async function migrate(
   }
 }
 
+/** @throws EngineUnusable for a format that is not this program's: to be read and not to be changed */
+export function assertCurrent(folder: string, format: number): void {
+  assertKnown(folder, format, {}, FORMAT);
+}
+
 function assertKnown(folder: string, format: number, migrations: Migrations, to: number): void {
   if (format === to) return;
   const written = (age: string) =>

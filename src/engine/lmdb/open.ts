@@ -1,7 +1,7 @@
 import { EngineUnusable } from '../engine.js';
 import { makeFolder } from './folder.js';
-import { assertWhole } from './importing.js';
-import { lockFolder } from './lock.js';
+import { assertWhole, IMPORTING } from './importing.js';
+import { tryLockFolder } from './lock.js';
 import { Store } from './store.js';
 
 /** A data folder that this process has for itself. */
@@ -18,7 +18,12 @@ export interface OpenFolder {
 export async function openFolder(folder: string, filling = false): Promise<OpenFolder> {
   try {
     await makeFolder(folder);
-    const unlock = await lockFolder(folder);
+    const unlock = await tryLockFolder(folder);
+    if (!unlock) {
+      throw new EngineUnusable(
+        `Another InterChat uses the data folder ${folder}. Stop it, or give this one a folder of its own: --data or INTERCHAT_DATA.`,
+      );
+    }
     let store: Store | undefined;
     const close = async () => {
       await store?.close();
@@ -26,18 +31,23 @@ export async function openFolder(folder: string, filling = false): Promise<OpenF
     };
     try {
       store = await Store.open(folder);
-      if (!filling) assertWhole(store, folder);
+      if (!filling) assertWhole(store.meta.get(IMPORTING), folder);
       return { store, close };
     } catch (error) {
       await close();
       throw error;
     }
   } catch (error) {
-    if (error instanceof EngineUnusable) throw error;
-    const reason = (error as Error).message;
-    throw new EngineUnusable(
-      `The data folder ${folder} cannot be used: ${reason}. Give another one: --data or INTERCHAT_DATA.`,
-      { cause: error },
-    );
+    throw unusable(folder, error);
   }
+}
+
+/** What keeps a data folder from being used, in words. */
+export function unusable(folder: string, error: unknown): EngineUnusable {
+  if (error instanceof EngineUnusable) return error;
+  const reason = (error as Error).message;
+  return new EngineUnusable(
+    `The data folder ${folder} cannot be used: ${reason}. Give another one: --data or INTERCHAT_DATA.`,
+    { cause: error },
+  );
 }

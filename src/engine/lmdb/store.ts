@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { type FileHandle, open as openFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Database, open, type RootDatabase } from 'lmdb';
+import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
+import type { Restoration } from '../engine.js';
+import { lockOutReaders } from './lock.js';
 import { FORMAT, migrate } from './migrations.js';
 import { Reserve, tryRoom } from './reserve.js';
 
@@ -11,6 +13,9 @@ export const FILE = 'log.mdb';
 
 /** What the last number of a series has before the name of the series, among the single values. */
 export const SERIES = 'series/';
+
+/** Among the single values, as JSON: the restorations of the log. */
+export const RESTORATIONS = 'restorations';
 
 /** LMDB's table of readers takes this many bytes at most. */
 const READERS = 8192;
@@ -50,7 +55,7 @@ export interface Kept {
   readonly revision: number;
 }
 
-interface Tables {
+export interface Tables {
   readonly root: RootDatabase<unknown, string>;
   /** Single values: the format, the epoch, the last sequence number, the last number of each series, and see importing.ts. */
   readonly meta: Database<string | number, string>;
@@ -95,13 +100,17 @@ export class Store {
     // LMDB does not survive that it cannot open a file (lmdb 3.5.6 frees something twice), so it is not given one that it cannot.
     if (isNew) await tryRoom(`${path}-room`, ROOM_TO_BEGIN);
     else await assertReadable(path);
-    await reserveReaders(`${path}-lock`);
+    const release = await lockOutReaders(folder);
     try {
+      // While a backup reads, which takes a server, the table has its place, and is in use.
+      if (release) await reserveReaders(`${path}-lock`);
       return await Store.#openFile(folder, path, isNew ? GROWTH_OF_COMMIT : 0);
     } catch (error) {
       // What was begun for want of room is neither a new folder nor an old one.
       if (isNew) await rm(path, { force: true });
       throw error;
+    } finally {
+      await release?.();
     }
   }
 
@@ -153,14 +162,18 @@ export class Store {
     return this.tables.records;
   }
 
+  get restorations(): readonly Restoration[] {
+    return restorationsIn(this.meta.get(RESTORATIONS));
+  }
+
   /** False while it could not be opened again. */
   get isOpen(): boolean {
     return this.#open;
   }
 
-  /** The number of the last transaction: another one after every commit, and the same after closing and opening. */
-  get transaction(): number {
-    return envOf(this.tables.root).info().lastTxnId;
+  /** What is there at this moment. */
+  snapshot(): Snapshot {
+    return snapshotOf(this.tables);
   }
 
   /** Whether it is to be opened again before it can be trusted. */
@@ -218,10 +231,58 @@ export class Store {
   }
 }
 
-function openRoot(path: string): RootDatabase<unknown, string> {
+/** What a file holds at one moment, whatever is written to it meanwhile. */
+export interface Snapshot {
+  readonly tables: Omit<Tables, 'root'>;
+  /** To be given along with each read. */
+  readonly transaction: Transaction;
+  /** The number of the last commit that is in it: another one after every commit, and the same after closing and opening. */
+  readonly number: number;
+  /** What it held can be written over from now on. */
+  release(): void;
+}
+
+/**
+ * Opens the file of a folder that another process writes, to read it; see lockAsReader. Nothing is written but LMDB's table of
+ * readers.
+ */
+export async function openToRead(folder: string): Promise<{ snapshot: Snapshot; close: () => Promise<void> }> {
+  const path = join(folder, FILE);
+  await assertReadable(path, 'r');
+  const root = openRoot(path, true);
+  const close = () => root.close();
+  try {
+    return { snapshot: snapshotOf(openTables(root)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function snapshotOf(tables: Tables): Snapshot {
+  const { root } = tables;
+  const env = envOf(root);
+  for (;;) {
+    const number = env.info().lastTxnId;
+    root.resetReadTxn();
+    const transaction = root.useReadTransaction();
+    const release = () => transaction.done();
+    // A commit between the two would make the number another's.
+    if (env.info().lastTxnId === number) return { tables, transaction, number, release };
+    release();
+  }
+}
+
+/** @param text what is kept under {@link RESTORATIONS} */
+export function restorationsIn(text: string | number | undefined): readonly Restoration[] {
+  return text === undefined ? [] : (JSON.parse(String(text)) as Restoration[]);
+}
+
+function openRoot(path: string, readOnly = false): RootDatabase<unknown, string> {
   return open<unknown, string>({
     path,
     noSubdir: true,
+    readOnly,
     maxDbs: 16,
     // A promise resolves when the commit has been synced; overlapping would resolve it before.
     overlappingSync: false,
@@ -268,9 +329,9 @@ async function reasonOf(error: Error & { commitError?: Promise<never> }): Promis
   return new Error(reason.message.split(':')[0], { cause: reason });
 }
 
-/** @throws when the file cannot be read and written, or is none of LMDB's */
-async function assertReadable(path: string): Promise<void> {
-  const file = await openFile(path, 'r+');
+/** @throws when the file cannot be opened so, or is none of LMDB's */
+async function assertReadable(path: string, flags: 'r' | 'r+' = 'r+'): Promise<void> {
+  const file = await openFile(path, flags);
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(MAGIC_AT + 4), 0, MAGIC_AT + 4, 0);
     if (bytesRead < MAGIC_AT + 4 || buffer.readUInt32LE(MAGIC_AT) !== MAGIC) {

@@ -49,6 +49,11 @@ class NatsTarget implements ArchiveTarget {
   ) {}
 
   async begin(summary: ArchiveSummary): Promise<Seq | 'finished'> {
+    if (summary.restorations?.length) {
+      throw new ArchiveUnusable(
+        'This archive is of a server that was restored from a backup, which leaves out more places than NATS can. Give a data folder: --data or INTERCHAT_DATA.',
+      );
+    }
     const { link, address, replicas } = this;
     const names = new Names(address.name);
     try {

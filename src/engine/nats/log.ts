@@ -65,6 +65,7 @@ const NOTHING = Promise.resolve();
 /** The log, as a stream of JetStream: an entry is a message whose subject is its topic and whose sequence is its place. */
 export class NatsLog implements Log {
   readonly epoch: string;
+  readonly restorations = [];
   readonly #underWay = new Set<UnderWay>();
   readonly #dropping = new Set<Dropping>();
   /** By hash: the entries with a dedup key that are on their way, and what becomes of them. */
