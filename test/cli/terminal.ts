@@ -135,7 +135,11 @@ export class Terminal {
         });
       });
       const givenUp = once(patience, 'abort').then(() => false);
-      const goesOn = await Promise.race([drawn, givenUp, this.exited.then(() => false)]);
+      // What it said last may not be drawn yet when it has ended.
+      const ended = this.exited.then(
+        () => new Promise<false>((resolve) => this.#emulator.write('', () => resolve(false))),
+      );
+      const goesOn = await Promise.race([drawn, givenUp, ended]);
       if (!goesOn && !isThere()) throw new Error(`${complaint()}\n--- and this was there:\n${this.screen.join('\n')}`);
     }
   }

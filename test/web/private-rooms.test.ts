@@ -290,7 +290,7 @@ void t.test('what an administrator deletes goes, and is unread no more', { skip:
   await warden.page.keyboard.press('Enter');
   await warden.page.waitForFunction(() => document.activeElement?.textContent?.includes('Yes,'));
   await warden.page.keyboard.press('Escape');
-  await warden.page.waitForFunction(() => !document.activeElement?.textContent?.includes('Yes,'));
+  await warden.page.waitForFunction(() => document.activeElement?.textContent?.startsWith('Delete'));
   await warden.page.keyboard.press('Enter');
   await warden.page.waitForFunction(() => document.activeElement?.textContent?.includes('Yes,'));
   await warden.page.keyboard.press('Enter');

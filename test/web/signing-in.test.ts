@@ -176,7 +176,9 @@ void t.test('signing in', { skip: noBrowser }, async (t) => {
     await say(tab, 'still to be sent');
     await tab.getByText(/Not sent\./).waitFor();
     await openAccount(other.page);
-    t.equal(await other.page.locator('.rows li', { hasText: 'Chrome on Linux' }).count(), 2);
+    const devices = other.page.locator('.rows li', { hasText: 'Chrome on Linux' });
+    await devices.nth(1).waitFor();
+    t.equal(await devices.count(), 2);
     await other.page.getByRole('button', { name: 'Sign out on Chrome on Linux' }).click();
     for (const page of [one.page, tab]) {
       await page.getByText('You were signed out. What you were writing is kept').waitFor();

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 interface Props {
   /** What it does, such as `Delete`. */
@@ -13,12 +13,14 @@ interface Props {
 export function ConfirmButton({ what, whom, onConfirm }: Props) {
   const asks = useSignal(false);
   const box = useRef<HTMLSpanElement>(null);
-  useEffect(() => {
-    if (asks.value) box.current?.querySelector('button')?.focus();
+  const isThere = useRef(false);
+  // As soon as one button stands for another: a key that is pressed at once would go nowhere.
+  useLayoutEffect(() => {
+    if (isThere.current) box.current?.querySelector('button')?.focus();
+    isThere.current = true;
   }, [asks.value]);
   const end = () => {
     asks.value = false;
-    setTimeout(() => box.current?.querySelector('button')?.focus());
   };
   return (
     <span class="confirm" ref={box} onKeyDown={(event) => event.key === 'Escape' && asks.value && end()}>
