@@ -337,9 +337,8 @@ const PROBLEM_HEADERS: Readonly<Record<string, Fragment>> = {
 
 /** An answer that has no body has no type of it either (RFC 9110, section 15.3.5): the generator gives one to what is undefined. */
 function emptyBodies(document: Fragment): void {
-  const paths = within(document, 'paths') as Record<string, Record<string, Fragment>>;
-  for (const operation of Object.values(paths).flatMap((operations) => Object.values(operations))) {
-    const answer = within(within(operation, 'responses'), '204') as { content?: unknown } | undefined;
+  for (const { operation } of operationsOf(document)) {
+    const answer = within(operation.responses, '204') as { content?: unknown } | undefined;
     if (answer) delete answer.content;
   }
 }

@@ -101,10 +101,7 @@ async function enter(t: Test, urls: readonly string[]): Promise<Reader[]> {
   const entering = async () => {
     for (let next = left.shift(); next; next = left.shift()) {
       const [n, reader] = next;
-      const url = `${urls[(n + 1) % urls.length]}/rooms/${n % ROOMS}/members/${reader.index}`;
-      const { status, text } = await ask(url, { method: 'PUT', token: reader.token });
-      if (status !== 201) throw new Error(`client ${reader.index} did not enter: ${text}`);
-      reader.targets = [`client ${reader.index}`, `room ${n % ROOMS}`];
+      await reader.enter(urls[(n + 1) % urls.length] as string, n % ROOMS);
     }
   };
   await Promise.all(Array.from({ length: ROOMS }, entering));

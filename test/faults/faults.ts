@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import { smallDisk } from '../start/small-disk.js';
 import { temporaryFolder } from '../support/folder.js';
@@ -45,7 +46,7 @@ void t.test('whatever is done to a server, what was acknowledged reaches all it 
   const readers = Array.from({ length: READERS }, (_, n) => new Reader([urls[n % 2] as string], 0));
   t.teardown(() => readers.forEach((reader) => reader.stop()));
   await Promise.all(readers.map((reader) => reader.until(() => reader.isWelcome)));
-  await enterRooms(victim.url, readers, ROOMS);
+  for (const [n, reader] of readers.entries()) await reader.enter(victim.url, n % ROOMS);
   // Nobody's, for what only takes room.
   const made = await ask(`${victim.url}/clients`, { json: { name: 'heap' } });
   const { index: heap } = made.json.client as { readonly index: number };
@@ -197,7 +198,7 @@ void t.test('who was away for longer than messages are kept is told of all that 
   t.teardown(() => readers.forEach((reader) => reader.stop()));
   const away = readers.filter((_, n) => n % 2);
   await Promise.all(readers.map((reader) => reader.until(() => reader.isWelcome)));
-  await enterRooms(victim.url, readers, 2);
+  for (const [n, reader] of readers.entries()) await reader.enter(victim.url, n % 2);
   const targets = readers.flatMap((reader) => reader.targets);
   const senders = Array.from({ length: SENDERS }, (_, n) => {
     return new Sender(`s${n}`, [victim.url], 0, shuffled(targets, random), 10, n % 2 === 0);
@@ -223,16 +224,6 @@ void t.test('who was away for longer than messages are kept is told of all that 
   t.equal(await victim.end('SIGTERM'), 0, 'exit code');
 });
 
-/** Has each of these enter one of so many rooms. */
-async function enterRooms(url: string, readers: readonly Reader[], rooms: number): Promise<void> {
-  for (const [n, reader] of readers.entries()) {
-    const path = `/rooms/${n % rooms}/members/${reader.index}`;
-    const { status, text } = await ask(`${url}${path}`, { method: 'PUT', token: reader.token });
-    if (status !== 201) throw new Error(`client ${reader.index} did not enter: ${text}`);
-    reader.targets = [`client ${reader.index}`, `room ${n % rooms}`];
-  }
-}
-
 /** @throws Error that says so where it takes longer than everything has to. */
 async function within(promise: Promise<void>, otherwise: string): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
@@ -244,8 +235,4 @@ async function within(promise: Promise<void>, otherwise: string): Promise<void> 
   } finally {
     clearTimeout(timer);
   }
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

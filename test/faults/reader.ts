@@ -1,4 +1,5 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
+import { ask } from '../support/http.js';
 import type { Gap, Life, Received, Target } from './checker.js';
 import { Watched } from './watched.js';
 
@@ -31,6 +32,14 @@ export class Reader extends Watched implements Life {
   ) {
     super();
     this.#connect();
+  }
+
+  /** Has it enter a room, through this node. */
+  async enter(url: string, room: number): Promise<void> {
+    const path = `/rooms/${room}/members/${this.index}`;
+    const { status, text } = await ask(`${url}${path}`, { method: 'PUT', token: this.token });
+    if (status !== 201) throw new Error(`client ${this.index} did not enter: ${text}`);
+    this.targets = [`client ${this.index}`, `room ${room}`];
   }
 
   stop(): void {

@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http';
 import { text as textOf } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Acknowledged, Target } from './checker.js';
 import { Watched } from './watched.js';
 
@@ -99,8 +100,4 @@ export class Sender extends Watched {
       outgoing.end(text);
     });
   }
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Test } from 'tap';
 
 /** What it does to what passes. Nothing is ever changed, nor put in another order. */
@@ -99,8 +100,4 @@ export class SlowProxy {
 async function write(piece: Buffer, to: Socket): Promise<void> {
   if (to.destroyed || to.write(piece)) return;
   await new Promise<void>((resolve) => to.once('drain', resolve).once('close', resolve));
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -2,6 +2,7 @@ import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ArchiveUnusable } from '../archive.js';
 import type { Seq } from '../engine.js';
+import { syncFolder } from '../sync-folder.js';
 import type { Output, Written } from './output.js';
 
 /**
@@ -70,16 +71,4 @@ async function assertFree(path: string): Promise<void> {
 
 function unwritable(path: string, error: unknown): ArchiveUnusable {
   return new ArchiveUnusable(`${path} cannot be written: ${(error as Error).message}.`, { cause: error });
-}
-
-/** Makes the name of a new file durable. */
-async function syncFolder(folder: string): Promise<void> {
-  // Windows does not let a folder be opened, and keeps names without being asked to.
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -12,7 +12,8 @@ import type { Json, Restoration, Seq, Topic } from '../engine.js';
  *     {"key":"client/2","value":{…}}
  *     {"end":{"entries":1,"floors":1,"records":1}}
  *
- * The header has `restorations` if there were any, as Log has them. An entry has `expiresAt` if it expires, and its body as `text` where that is UTF-8, as `base64` where it is not.
+ * The header has `restorations` if there were any, as Log has them. An entry has `expiresAt` if it expires, and its body as `text`
+ * where that is UTF-8, as `base64` where it is not.
  */
 const FORMAT = 'interchat-archive';
 const VERSION = 1;

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { type FileHandle, open as openFile, rm } from 'node:fs/promises';
+import { open as openFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import type { Restoration } from '../engine.js';
+import { syncFolder } from '../sync-folder.js';
 import { lockOutReaders } from './lock.js';
 import { FORMAT, migrate } from './migrations.js';
 import { Reserve, tryRoom } from './reserve.js';
@@ -122,7 +123,7 @@ export class Store {
       await reserve.ensure(bytesUsed(root), growth);
       const store = new Store(folder, reserve, openTables(root));
       await store.#begin();
-      await sync(folder);
+      await syncFolder(folder);
       return store;
     } catch (error) {
       await root.close();
@@ -352,17 +353,5 @@ async function reserveReaders(path: string): Promise<void> {
     await file.write(Buffer.alloc(READERS));
   } finally {
     await file.close();
-  }
-}
-
-/** Makes the names of new files durable. */
-async function sync(folder: string): Promise<void> {
-  // Windows does not let a folder be opened, and keeps names without being asked to.
-  if (process.platform === 'win32') return;
-  const handle: FileHandle = await openFile(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
