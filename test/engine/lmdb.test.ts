@@ -104,19 +104,21 @@ void t.test(
 );
 
 const ERASER = `
+import { writeSync } from 'node:fs';
 import { openLmdbEngine } from ${JSON.stringify(fileURLToPath(new URL('../../dist/engine/lmdb/index.js', import.meta.url)))};
 const engine = await openLmdbEngine({ folder: process.argv[2], retention: ${JSON.stringify(RETENTION)} });
+const say = (line) => writeSync(1, line);
 const work = async (topic) => {
   const mine = [];
   for (;;) {
     for (const { seq } of await engine.log.append(Array.from({ length: 30 }, () => ({ topic, body: Buffer.from('x') })))) {
-      process.stdout.write('kept ' + topic + ' ' + seq + '\\n');
+      say('kept ' + topic + ' ' + seq + '\\n');
       mine.push(seq);
     }
     for (let n = 0; n < 10; n++) {
       const [seq] = mine.splice(Math.floor(Math.random() * mine.length), 1);
-      process.stdout.write('erasing ' + topic + ' ' + seq + '\\n');
-      if (await engine.log.erase(topic, seq)) process.stdout.write('erased ' + topic + ' ' + seq + '\\n');
+      say('erasing ' + topic + ' ' + seq + '\\n');
+      if (await engine.log.erase(topic, seq)) say('erased ' + topic + ' ' + seq + '\\n');
     }
   }
 };
