@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
@@ -57,6 +58,9 @@ interface Description {
   readonly takes: string;
   readonly help: string;
 }
+
+/** See {@link shareOfMemory}. */
+const LARGEST_SHARE = 256 * 1024 * 1024;
 
 const descriptions = z.registry<Description>();
 
@@ -139,6 +143,24 @@ const settings = z.object({
     value: 'BYTES',
     takes: 'a whole number of bytes from 1024 to 1073741824',
     help: 'how much may wait for a stream that does not read before it is cut off',
+  }),
+  /** How many bytes may wait for all streams together. Undefined: what {@link shareOfMemory} says. */
+  streamMemory: wholeNumber(1_048_576, 1_099_511_627_776).optional().register(descriptions, {
+    value: 'BYTES',
+    takes: 'a whole number of bytes from 1048576 to 1099511627776',
+    help: 'how much may wait for all streams together; unless set, an eighth of the memory there is, 268435456 at the most',
+  }),
+  /** How many bytes the requests under way may hold together. Undefined: what {@link shareOfMemory} says. */
+  requestMemory: wholeNumber(1_048_576, 1_099_511_627_776).optional().register(descriptions, {
+    value: 'BYTES',
+    takes: 'a whole number of bytes from 1048576 to 1099511627776',
+    help: 'how much all requests under way may hold before others get 503; unless set, as stream-memory',
+  }),
+  /** In how many seconds a request must have come in whole, and for how long nothing of an answer may be taken; may have a fraction. */
+  requestTimeout: seconds(1, 3_600).prefault('30').register(descriptions, {
+    value: 'SECONDS',
+    takes: 'seconds from 1 to 3600',
+    help: 'how long a request may take to come in, and an answer may wait to be taken',
   }),
   /** How many messages a mailbox or a room keeps. */
   keepMessages: wholeNumber(1, 1_000_000_000).prefault('10000').register(descriptions, {
@@ -278,8 +300,16 @@ export function readConfig(args: string[], env: NodeJS.ProcessEnv): Config {
     throw new ConfigError(`Unexpected argument ${quote(positionals[0])}: interchat serve takes flags alone.`);
   }
   const config = check(settings, given);
-  checkJwt(config, (key) => given.get(key)?.source ?? dashed(flagName(key)));
+  const source = (key: Key) => given.get(key)?.source ?? dashed(flagName(key));
+  checkMemory(config, source);
+  checkJwt(config, source);
   return config;
+}
+
+/** Bytes of memory that one of its limits has where it is not set: a part of what this machine, or its container, has. */
+export function shareOfMemory(): number {
+  const there = Math.min(totalmem(), process.constrainedMemory() || Infinity);
+  return Math.min(LARGEST_SHARE, Math.floor(there / 8));
 }
 
 /** How tokens of an identity provider are checked; undefined where none is accepted. */
@@ -296,6 +326,14 @@ export function jwtSettings(config: Config): JwtSettings | undefined {
     nameClaim: config.jwtNameClaim,
     permissionsClaim: config.jwtPermissionsClaim,
   };
+}
+
+/** Refuses a limit for all requests under which one could be refused for ever. @param source as in {@link checkJwt} */
+function checkMemory({ requestMemory, maxBody }: Config, source: (key: Key) => string): void {
+  if (requestMemory === undefined || requestMemory >= 2 * maxBody) return;
+  throw new ConfigError(
+    `${source('requestMemory')}: ${requestMemory} is not accepted, it has to be at least twice ${source('maxBody')} (${maxBody}).`,
+  );
 }
 
 /**

@@ -24,6 +24,7 @@ void t.test('without settings, the defaults of the contract', async (t) => {
     heartbeat: 15,
     maxBody: 64 * 1024,
     slowLimit: 1024 * 1024,
+    requestTimeout: 30,
     keepMessages: 10_000,
     keepDays: 7,
     rateLimit: 100,
@@ -77,6 +78,9 @@ void t.test('every setting takes a value within its range', async (t) => {
     ['heartbeat', '0.5', 0.5],
     ['max-body', '1024', 1024],
     ['slow-limit', '65536', 65_536],
+    ['stream-memory', '1048576', 1_048_576],
+    ['request-memory', '1048576', 1_048_576],
+    ['request-timeout', '1.5', 1.5],
     ['keep-messages', '1', 1],
     ['keep-days', '365', 365],
     ['rate-limit', '0', 0],
@@ -123,6 +127,9 @@ void t.test('a wrong value is refused in one line that names the flag, the value
     ['max-body', '1023', /bytes from 1024/],
     ['max-body', '64k', /bytes from 1024/],
     ['slow-limit', '0', /bytes from 1024/],
+    ['stream-memory', '1M', /bytes from 1048576/],
+    ['request-memory', '0', /bytes from 1048576/],
+    ['request-timeout', '0', /seconds from 1/],
     ['keep-messages', '0', /a whole number from 1/],
     ['keep-days', '0', /days from 1/],
     ['rate-limit', 'none', /a whole number from 0/],
@@ -289,8 +296,8 @@ void t.test('the help text and the table tell every setting with its default', a
   t.match(configHelp(), /--secret SECRET /);
   t.match(configTable(), /\| `--max-body BYTES` \| `INTERCHAT_MAX_BODY` \| `65536` \| /);
   const settings = configHelp().match(/^ {2}--/gm)?.length;
-  t.equal(settings, 26);
-  t.equal(configTable().split('\n').length, 26 + 2);
+  t.equal(settings, 29);
+  t.equal(configTable().split('\n').length, 29 + 2);
 });
 
 void t.test('the README has the table as it is', async (t) => {

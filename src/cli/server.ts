@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { pino, type Logger } from 'pino';
-import { type Config, jwtSettings } from '../config.js';
+import { type Config, jwtSettings, shareOfMemory } from '../config.js';
 import type { Engine } from '../engine/engine.js';
 import { openLmdbEngine } from '../engine/lmdb/index.js';
 import { roomOf } from '../engine/lmdb/room.js';
@@ -10,7 +10,7 @@ import { buildApp } from '../http/app.js';
 import type { App } from '../http/context.js';
 import { packageVersion } from '../http/documentation.js';
 import { Metrics } from '../http/metrics.js';
-import { UnderWay } from '../http/under-way.js';
+import type { UnderWay } from '../http/under-way.js';
 import type { IdentityProvider } from '../hub/access/authenticator.js';
 import type { Passwords } from '../hub/access/passwords.js';
 import { Hub } from '../hub/hub.js';
@@ -48,7 +48,7 @@ export async function startServer(
   const onError = (error: unknown) => logger.error({ err: error }, 'something went wrong in the background');
   const { engine, secret } = await openEngine(config, logger, metrics, onError);
   try {
-    const { access, registration } = config;
+    const { access, registration, streamMemory = shareOfMemory(), requestMemory = shareOfMemory() } = config;
     const identities = await openIdentities(config);
     const hub = await Hub.open(engine, {
       secret,
@@ -59,8 +59,8 @@ export async function startServer(
       identities,
       passwords,
     });
-    const underWay = new UnderWay();
-    const app = await buildApp({ hub, settings: config, metrics, underWay, logger });
+    const settings = { ...config, streamMemory, requestMemory };
+    const { app, underWay } = await buildApp({ hub, settings, metrics, logger });
     try {
       const address = await app.listen({ host: config.host, port: config.port });
       logger.info(`listening at ${address}`);

@@ -5,6 +5,7 @@ import { fastify } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from 'pino';
 import type { Hub } from '../hub/hub.js';
+import { Backlog } from '../stream/backlog.js';
 import { ndjson, sse } from '../stream/format.js';
 import { Heartbeat } from '../stream/heartbeat.js';
 import { Waves } from '../stream/waves.js';
@@ -12,9 +13,10 @@ import { registerMembersOnly } from './admission.js';
 import { registerBodies } from './bodies.js';
 import { isLoopback, registerBrowserSafety } from './browser-safety.js';
 import { answerClientError, registerClientErrors } from './client-error.js';
+import { Connections, mostOpenFiles } from './connections.js';
 import type { App, Context, HttpSettings } from './context.js';
 import { registerFraming } from './framing.js';
-import { registerTimeouts } from './timeouts.js';
+import { LOOK_EVERY, registerTimeouts } from './timeouts.js';
 import { registerDocs, registerOpenApi } from './documentation.js';
 import { collectMethods, completeMethods, methodNotAllowed, METHODS } from './methods.js';
 import type { Metrics } from './metrics.js';
@@ -22,25 +24,30 @@ import { registerPage } from './page.js';
 import { HttpProblem, notFound, pathOf, sendProblem, toHttpProblem } from './problem.js';
 import { addRoutes } from './routes/index.js';
 import { registerSecurityHeaders } from './security-headers.js';
-import type { UnderWay } from './under-way.js';
+import { RequestMemory } from './request-memory.js';
+import { UnderWay } from './under-way.js';
 import { validatorCompiler } from './validation.js';
 
 export interface AppOptions {
   readonly hub: Hub;
   readonly settings: HttpSettings;
   readonly metrics: Metrics;
-  readonly underWay: UnderWay;
   readonly logger: Logger;
 }
 
-/** What the app is: everything that HTTP has to do with it, ready to listen. */
-export async function buildApp({ hub, settings, metrics, underWay, logger }: AppOptions): Promise<App> {
+/** What the app is: everything that HTTP has to do with it, ready to listen; and what is under way in it. */
+export async function buildApp({
+  hub,
+  settings,
+  metrics,
+  logger,
+}: AppOptions): Promise<{ readonly app: App; readonly underWay: UnderWay }> {
   // No logger is given to fastify: it would make a child of it for each request, and listen to each response, which together
   // cost a sixth of a SEND. What there is to be told of requests is told here.
   const app: App = fastify({
     bodyLimit: settings.maxBody,
     // Refused by registerBrowserSafety instead, with a problem like everything else.
-    http: { requireHostHeader: false },
+    http: { requireHostHeader: false, connectionsCheckingInterval: LOOK_EVERY },
     trustProxy: settings.trustProxy.length > 0 ? [...settings.trustProxy] : false,
     routerOptions: { maxParamLength: 256 },
     clientErrorHandler: answerClientError,
@@ -48,6 +55,17 @@ export async function buildApp({ hub, settings, metrics, underWay, logger }: App
       void sendProblem(request, reply, toHttpProblem(error, settings.maxBody));
     },
   }).withTypeProvider<ZodTypeProvider>();
+  const patience = settings.requestTimeout * 1000;
+  const connections = Connections.of(await mostOpenFiles());
+  connections.count(app.server);
+  const requestMemory = new RequestMemory(settings.requestMemory);
+  const underWay = new UnderWay({
+    memory: requestMemory,
+    maxBody: settings.maxBody,
+    patience,
+    connections,
+    onOverload: (why) => logger.warn({ why }, 'requests are refused'),
+  });
   const tellsAnswers = logger.isLevelEnabled('debug');
   underWay.register(app, ({ method, route, response, milliseconds: ms }) => {
     if (!response.headersSent) return;
@@ -56,11 +74,13 @@ export async function buildApp({ hub, settings, metrics, underWay, logger }: App
     if (tellsAnswers) logger.debug({ method, path: pathOf(req.url), status, ms }, 'answered');
   });
   registerClientErrors(app);
-  registerTimeouts(app);
-  registerFraming(app);
+  registerTimeouts(app, patience);
+  registerFraming(app, underWay);
   const heartbeat = new Heartbeat(settings.heartbeat);
+  const backlog = new Backlog(settings.streamMemory);
   const common = {
     slowLimit: settings.slowLimit,
+    backlog,
     heartbeat,
     waves: new Waves(),
     observer: metrics,
@@ -69,12 +89,16 @@ export async function buildApp({ hub, settings, metrics, underWay, logger }: App
   const context: Context = {
     hub,
     metrics,
+    underWay,
+    requestMemory,
     settings,
     logger,
     streamOptions: { sse: { ...common, format: sse }, ndjson: { ...common, format: ndjson } },
   };
   app.addHook('onClose', () => heartbeat.stop());
   metrics.observe(hub);
+  metrics.observeMemory('requests', requestMemory);
+  metrics.observeMemory('streams', backlog);
 
   app.setValidatorCompiler(validatorCompiler);
   // Answers are made by this code alone and checked against their schemas in its tests, not again for each request.
@@ -94,13 +118,15 @@ export async function buildApp({ hub, settings, metrics, underWay, logger }: App
   await registerDocs(app);
   await registerPage(app);
   completeMethods(app, methods);
-  return app;
+  return { app, underWay };
 }
 
 function registerErrors(app: App, { maxBody }: HttpSettings, logger: Logger): void {
   app.setErrorHandler((error, request, reply) => {
     const problem = toHttpProblem(error, maxBody);
-    if (problem.status >= 500) logger.error({ err: error, path: pathOf(request.raw.url) }, problem.message);
+    // What is refused on purpose is told by whoever refuses it, and not once for each request.
+    if (problem.status >= 500 && !(error instanceof HttpProblem))
+      logger.error({ err: error, path: pathOf(request.raw.url) }, problem.message);
     return sendProblem(request, reply, problem);
   });
   app.setNotFoundHandler((request, reply) => {

@@ -14,8 +14,12 @@ import { invalid } from './validation.js';
 /** So many parts of the body may be on their way to the disk at once. */
 const IN_FLIGHT = 8;
 
-/** Bytes of results that wait to be taken before no more lines are: some send all they have before they read. */
+/**
+ * Bytes of results that wait to be taken before no more lines are: some send all they have before they read. And how many when
+ * there is little memory for requests.
+ */
 const RESULTS_AHEAD = 8 * 1024 * 1024;
+const RESULTS_AHEAD_WHEN_SHORT = 64 * 1024;
 
 /** Milliseconds for which nothing may come in and nothing be taken. */
 const IDLE = 60_000;
@@ -32,6 +36,8 @@ type Accepted = { readonly outgoing: Outgoing } | { readonly problem: HttpProble
 export class Bulk {
   readonly #input = new PassThrough();
   #moved = performance.now();
+  /** Bytes of results that count as held by this request. */
+  #counted = 0;
 
   constructor(
     private readonly context: Context,
@@ -62,11 +68,13 @@ export class Bulk {
       out.destroy();
     } finally {
       clearInterval(looking);
+      this.#count(0);
     }
   }
 
   /** Takes no more lines when the server stops: what was taken is answered. */
   #look(out: FastifyReply['raw']): void {
+    this.#count(out.writableLength);
     if (performance.now() - this.#moved > IDLE) out.destroy();
     if (!this.context.hub.draining) return;
     this.request.raw.unpipe(this.#input);
@@ -148,9 +156,15 @@ export class Bulk {
     return `${JSON.stringify({ ...problemBody(problem, '/messages'), line })}\n`;
   }
 
+  #count(results: number): void {
+    this.context.requestMemory.change(results - this.#counted);
+    this.#counted = results;
+  }
+
   /** Resolves when so few results wait to be taken that there may be more. */
   async #taken(out: FastifyReply['raw']): Promise<void> {
-    while (out.writableLength > RESULTS_AHEAD && !out.destroyed) {
+    const { requestMemory } = this.context;
+    while (out.writableLength > (requestMemory.isShort ? RESULTS_AHEAD_WHEN_SHORT : RESULTS_AHEAD) && !out.destroyed) {
       await new Promise<void>((resolve) => {
         const done = () => {
           out.off('drain', done).off('close', done);

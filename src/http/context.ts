@@ -7,12 +7,17 @@ import type { Hub } from '../hub/hub.js';
 import type { EventStreamOptions } from '../stream/event-stream.js';
 import type { Format } from '../stream/format.js';
 import type { Metrics } from './metrics.js';
+import type { RequestMemory } from './request-memory.js';
+import type { UnderWay } from './under-way.js';
 
 /** The settings that concern HTTP; see src/config.ts for their meaning. */
 export interface HttpSettings {
   readonly heartbeat: number;
   readonly maxBody: number;
   readonly slowLimit: number;
+  readonly streamMemory: number;
+  readonly requestMemory: number;
+  readonly requestTimeout: number;
   readonly rateLimit: number;
   readonly trustProxy: readonly string[];
   readonly corsOrigins: readonly string[];
@@ -30,6 +35,8 @@ export type HttpHub = Pick<
 export interface Context {
   readonly hub: HttpHub;
   readonly metrics: Metrics;
+  readonly underWay: UnderWay;
+  readonly requestMemory: RequestMemory;
   /** What streams have in common, by the name of their format. */
   readonly streamOptions: Readonly<Record<Format['name'], EventStreamOptions>>;
   readonly settings: HttpSettings;

@@ -320,12 +320,13 @@ const ALWAYS = {
   400: 'A parameter is not known.',
   403: 'The Origin or Host is not allowed.',
   429: 'Too many requests.',
+  503: 'The server has too much to do, or is stopping.',
 };
 
 const WITH_CREDENTIAL = {
   401: 'There is no credential, or one that is not genuine.',
   410: 'The client of the token has left.',
-  503: 'The credential cannot be checked now, or the server is stopping.',
+  503: 'The credential cannot be checked now, or the server has too much to do, or is stopping.',
 };
 
 /** The headers that come with some problems, whatever the route. */

@@ -2,12 +2,17 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { HttpProblem } from './problem.js';
+import type { UnderWay } from './under-way.js';
+
+/** So many requests of one connection may wait for their turn to be answered. */
+const MOST_IN_LINE = 128;
 
 /**
  * Refuses what Node's parser lets through, although it leaves open where a request ends or for whom it is: a proxy in front
- * might read it otherwise (RFC 9112). The connection ends with it, and nothing that follows on it is done.
+ * might read it otherwise (RFC 9112), and more at once than anybody waits for. The connection ends with it, and nothing that
+ * follows on it is done.
  */
-export function registerFraming(app: FastifyInstance): void {
+export function registerFraming(app: FastifyInstance, underWay: UnderWay): void {
   // Node would answer by itself, without a problem.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
   /** Connections on which nothing is read any more. */
@@ -18,12 +23,13 @@ export function registerFraming(app: FastifyInstance): void {
     if (socket.remoteAddress === undefined) return void socket.destroy();
     // Not to be answered: it may have begun in the middle of another.
     if (ending.has(socket)) return;
-    const problem = faultOf(raw);
+    const problem = faultOf(raw) ?? (underWay.inLine(socket) > MOST_IN_LINE ? tooMany() : undefined);
     // Of what comes in together with a request that asks for another protocol, Node throws the rest away.
     if (problem !== undefined || raw.headers.upgrade !== undefined) {
       ending.add(socket);
       reply.header('connection', 'close');
     }
+    if (problem?.code === 'too-many-requests') socket.pause();
     if (problem !== undefined) throw problem;
     done();
   });
@@ -56,6 +62,13 @@ function hasTwoHosts(rawHeaders: readonly string[]): boolean {
     if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
   }
   return hosts > 1;
+}
+
+function tooMany(): HttpProblem {
+  return new HttpProblem(
+    'too-many-requests',
+    `More than ${MOST_IN_LINE} requests wait for their answers on this connection. Wait for some, or open another.`,
+  );
 }
 
 function invalid(detail: string): HttpProblem {

@@ -11,6 +11,7 @@ export class Metrics implements StreamObserver {
   readonly #closes: Counter<'reason'>;
   readonly #gaps: Counter;
   readonly #appendSeconds: Histogram;
+  readonly #memories = new Map<string, { readonly used: number; readonly most: number }>();
   #accepted = 0;
   #deliveries = 0;
   /** How many requests were answered, by route, then by method and status. */
@@ -138,6 +139,25 @@ export class Metrics implements StreamObserver {
         this.set({ status: 'away' }, hub.clients.size - online);
       },
     });
+  }
+
+  /** Shows how much of the memory that some may have together is used, looked up when somebody asks. */
+  observeMemory(by: 'requests' | 'streams', memory: { readonly used: number; readonly most: number }): void {
+    this.#memories.set(by, memory);
+    if (this.#memories.size > 1) return;
+    const memories = this.#memories;
+    const gauge = (name: string, help: string, value: 'used' | 'most') =>
+      new Gauge({
+        name,
+        help,
+        labelNames: ['by'],
+        registers: [this.registry],
+        collect() {
+          for (const [by, one] of memories) this.set({ by }, one[value]);
+        },
+      });
+    gauge('interchat_memory_bytes', 'Bytes that all requests under way hold, and that wait for all streams.', 'used');
+    gauge('interchat_memory_limit_bytes', 'The most that interchat_memory_bytes may be.', 'most');
   }
 
   accepted(count: number): void {

@@ -693,9 +693,10 @@ export const ConnectHeaders = z.looseObject({
   }),
 });
 
-const pageLimit = whole(1, 1000, 'must be a whole number from 1 to 1000')
-  .default(100)
-  .meta({ description: 'The most that one answer may have.' });
+const pageLimit = whole(1, 1000, 'must be a whole number from 1 to 1000').default(100).meta({
+  description:
+    'The most that one answer may have. Messages end at 8 MiB as well, so fewer do not mean that there are no more.',
+});
 
 export const ListQuery = z.strictObject({
   status: z

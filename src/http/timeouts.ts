@@ -2,19 +2,17 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { NDJSON_TYPE } from './bodies.js';
 
-/** Milliseconds in which a request must have come in whole; what only trickles in is a way of holding connections. */
-const REQUEST_TIMEOUT = 30_000;
-
 /** How often, in milliseconds, it is looked for those that are late. */
-const LOOK_EVERY = 1000;
+export const LOOK_EVERY = 1000;
 
 /**
  * Cuts off whoever sends a request too slowly. Node's own time-out for whole requests knows no exceptions, and a body that
  * is a stream of lines may take as long as it likes, so here only the head is left to Node.
+ * @param limit milliseconds in which a request must have come in whole: what only trickles in is a way of holding connections
  */
-export function registerTimeouts(app: FastifyInstance): void {
+export function registerTimeouts(app: FastifyInstance, limit: number): void {
   app.server.requestTimeout = 0;
-  app.server.headersTimeout = REQUEST_TIMEOUT;
+  app.server.headersTimeout = limit;
   /** Requests whose bodies are on their way, in the order in which they began, and when they did. */
   const coming = new Map<IncomingMessage, number>();
   app.addHook('onRequest', (request, _reply, done) => {
@@ -28,7 +26,7 @@ export function registerTimeouts(app: FastifyInstance): void {
   });
   // One timer for all. What was refused before its body was there, or broke off, is found here as well.
   const timer = setInterval(() => {
-    const late = performance.now() - REQUEST_TIMEOUT;
+    const late = performance.now() - limit;
     for (const [raw, began] of coming) {
       if (raw.complete || raw.destroyed) coming.delete(raw);
       else if (began <= late) {

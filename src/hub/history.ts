@@ -23,8 +23,14 @@ export interface HistoryPage {
 
 const START = 0 as Seq;
 
-/** Entries looked through at a time when searching: others get their turn in between. */
-const SEARCHED_AT_A_TIME = 256;
+/**
+ * Bytes of messages in one page, at the most, unless it is one message: some may be as long as a body, and whoever asks for
+ * a thousand of them need not take them.
+ */
+const PAGE_BYTES = 8 * 1024 * 1024;
+
+/** Entries read at a time: others get their turn in between. */
+const READ_AT_A_TIME = 256;
 
 /**
  * Reads a page of a topic for somebody who holds no stream.
@@ -82,8 +88,8 @@ async function readPage(log: Log, topic: Topic, since: Seq, query: HistoryQuery)
   const { before, limit } = query;
   const newest = before !== undefined && query.after === undefined;
   const from = Math.max(query.after ?? START, since) as Seq;
-  const read = query.q === undefined ? readAll : search(query.q);
-  const { entries, position, ended } = await read(log, topic, { after: from, before, limit, newest });
+  const sought = query.q === undefined ? undefined : fold(query.q);
+  const { entries, position, ended } = await read(log, topic, { after: from, before, limit, newest }, sought);
   const { floor } = await log.bounds(topic);
   // Going back one has missed something when the page ends for want of older messages that once were.
   if (newest) return { entries, position, gap: ended && floor > since };
@@ -105,42 +111,42 @@ interface Read {
   readonly ended: boolean;
 }
 
-type Reader = (
-  log: Log,
-  topic: Topic,
-  range: { readonly after: Seq; readonly before?: Seq; readonly limit: number; readonly newest: boolean },
-) => Promise<Read>;
+interface Range {
+  readonly after: Seq;
+  readonly before?: Seq;
+  readonly limit: number;
+  readonly newest: boolean;
+}
 
-const readAll: Reader = async (log, topic, range) => {
-  const entries = await log.read(topic, range);
-  return { entries, position: entries.at(-1)?.seq ?? range.after, ended: entries.length < range.limit };
-};
-
-/** Reads on until so many were found that contain the text, or there is nothing more. */
-function search(text: string): Reader {
-  const sought = fold(text);
-  return async (log, topic, { after, before, limit, newest }) => {
-    const found: Entry[] = [];
-    let [low, high] = [after, before];
-    let seen = after;
-    for (;;) {
-      const entries = await log.read(topic, { after: low, before: high, limit: SEARCHED_AT_A_TIME, newest });
-      for (const entry of newest ? entries.toReversed() : entries) {
-        if (!newest) seen = entry.seq;
-        if (!containsText(entry, sought)) continue;
-        found.push(entry);
-        if (found.length === limit) break;
-      }
-      const ended = entries.length < SEARCHED_AT_A_TIME;
-      if (found.length === limit || ended) {
-        const position = newest ? (found[0]?.seq ?? after) : seen;
-        return { entries: newest ? found.reverse() : found, position, ended: ended && found.length < limit };
-      }
-      if (newest) high = entries[0]?.seq;
-      else low = seen;
-      await new Promise((resolve) => setImmediate(resolve));
+/** Reads on until the page is full, or there is nothing more. @param sought what they must contain, folded; undefined takes all */
+async function read(log: Log, topic: Topic, range: Range, sought: string | undefined): Promise<Read> {
+  const { after, before, limit, newest } = range;
+  const found: Entry[] = [];
+  let bytes = 0;
+  let [low, high] = [after, before];
+  let seen = after;
+  for (;;) {
+    const most = sought === undefined ? Math.min(limit - found.length, READ_AT_A_TIME) : READ_AT_A_TIME;
+    const entries = await log.read(topic, { after: low, before: high, limit: most, newest });
+    let isFull = false;
+    for (const entry of newest ? entries.toReversed() : entries) {
+      const isWanted = sought === undefined || containsText(entry, sought);
+      if (isWanted && found.length > 0 && bytes + entry.body.length > PAGE_BYTES) isFull = true;
+      if (isFull) break;
+      seen = entry.seq;
+      if (!isWanted) continue;
+      bytes += entry.body.length;
+      isFull = found.push(entry) === limit;
     }
-  };
+    const ended = !isFull && entries.length < most;
+    if (isFull || ended) {
+      const position = newest ? (found.at(-1)?.seq ?? after) : seen;
+      return { entries: newest ? found.reverse() : found, position, ended };
+    }
+    if (newest) high = seen;
+    else low = seen;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 function containsText({ body }: Entry, sought: string): boolean {

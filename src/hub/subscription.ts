@@ -24,9 +24,15 @@ export interface Sources {
   readonly scopes: { scopeOf(index: ClientIndex): Scope };
 }
 
-/** Entries read from the log at a time, of all topics: few, as a stream that takes nothing holds them in memory meanwhile. */
+/** Entries read from the log at a time, of all topics. */
 const PAGE = 64;
 const LEAST_PAGE = 8;
+
+/** Bytes of entries that are kept while a stream takes nothing: of thousands that do not, each holds so many. What is more is read again. */
+const KEPT_WHILE_WAITING = 32 * 1024;
+
+/** Bytes that are read at a time where entries turn out to be long: about as many as a stream takes at once. */
+const READ_AT_ONCE = 64 * 1024;
 
 /** A part of the log that was read. */
 interface Stretch {
@@ -59,6 +65,8 @@ export class Subscription implements FeedListener {
   #live = false;
   /** There is something else to be read, or more than is kept was committed, since this round of reading began. */
   #more = false;
+  /** It waits for the sink to take what it was given. */
+  #paused = false;
   /** What was committed since then. */
   #waiting: Delivery[] = [];
   #ended = false;
@@ -159,7 +167,7 @@ export class Subscription implements FeedListener {
       return;
     }
     if (this.#live) this.#give(sink, delivery);
-    else if (this.#waiting.push(delivery) > MOST_WAITING) {
+    else if (!this.#paused && this.#waiting.push(delivery) > MOST_WAITING) {
       this.#waiting = [];
       this.#more = true;
     }
@@ -278,7 +286,17 @@ export class Subscription implements FeedListener {
       this.position = larger(this.position, entry.seq);
       this.#deliver(sink, Delivery.of(entry, this.position));
       const ready = sink.ready();
-      if (ready) await ready;
+      if (ready) {
+        // What is committed meanwhile is read afterwards, instead of being kept for as long as nothing is taken.
+        this.#paused = true;
+        this.#more = true;
+        this.#waiting = [];
+        if (sources.reduce((sum, { bytes }) => sum + bytes, 0) > KEPT_WHILE_WAITING)
+          for (const one of sources) one.release();
+        await ready;
+        this.#paused = false;
+        for (const one of sources) if (one.isUsedUp) await one.fill();
+      }
       if (this.#ended) return;
       if (source.isUsedUp) await source.fill();
     }
@@ -300,18 +318,38 @@ class Source {
   #at = 0;
   #after: Seq;
   #done = false;
+  /** How many entries to read at a time. */
+  #limit: number;
 
   constructor(
     private readonly log: Log,
     private readonly part: Part,
-    private readonly limit: number,
+    limit: number,
     private readonly gap: (part: Part, oldest: Seq | null) => void,
   ) {
     this.#after = part.after;
+    this.#limit = limit;
   }
 
   get next(): Entry | undefined {
     return this.#page[this.#at];
+  }
+
+  /** How many bytes are held of what comes next. */
+  get bytes(): number {
+    return bytesOf(this.#page.slice(this.#at));
+  }
+
+  /** Lets go of what comes next: it is to be read again, and no more of it at a time than can be taken. */
+  release(): void {
+    const left = this.#page.slice(this.#at);
+    const [next] = left;
+    if (!next) return;
+    this.#limit = Math.max(1, Math.min(this.#limit, Math.floor(READ_AT_ONCE / (bytesOf(left) / left.length))));
+    this.#after = (next.seq - 1) as Seq;
+    this.#page = [];
+    this.#at = 0;
+    this.#done = false;
   }
 
   shift(): Entry | undefined {
@@ -328,14 +366,18 @@ class Source {
     const { topic, to } = this.part;
     const after = this.#after;
     const before = (to + 1) as Seq;
-    this.#page = await this.log.read(topic, { after, before, limit: this.limit });
+    this.#page = await this.log.read(topic, { after, before, limit: this.#limit });
     this.#at = 0;
     // Asked after reading: what is trimmed between the two is announced though it was read, never the other way round.
     const { floor, oldest } = await this.log.bounds(topic);
     if (floor > after && topic !== DELETIONS) this.gap({ topic, after, to }, this.#page[0]?.seq ?? oldest);
     this.#after = this.#page.at(-1)?.seq ?? to;
-    this.#done = this.#page.length < this.limit;
+    this.#done = this.#page.length < this.#limit;
   }
+}
+
+function bytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { body }) => sum + body.length, 0);
 }
 
 /** Whose next entry is the first of all. A client reads few topics, so they are looked through. */

@@ -5,6 +5,7 @@ import type { Delivery } from '../hub/feeds.js';
 import type { CloseReason, Invitation, ReadState, Stream } from '../hub/hub.js';
 import type { PresenceDelivery } from '../hub/presence.js';
 import type { Address } from '../hub/topics.js';
+import type { Backlog, Behind } from './backlog.js';
 import type { Format } from './format.js';
 import type { Heartbeat } from './heartbeat.js';
 import { readStateJson } from './json.js';
@@ -24,6 +25,8 @@ export interface EventStreamOptions {
   readonly format: Format;
   /** A stream that has more bytes than this waiting is cut off. */
   readonly slowLimit: number;
+  /** And so it may be when all streams together have too many. */
+  readonly backlog: Backlog;
   readonly heartbeat: Heartbeat;
   readonly waves: Waves;
   readonly observer: StreamObserver;
@@ -44,8 +47,11 @@ export interface Welcome {
   readonly cursor: string;
 }
 
-/** Milliseconds after which an EventSource tries again, said at the start; and the span over which a shutdown spreads them. */
-const RETRY = 1000;
+/**
+ * Milliseconds after which an EventSource tries again, said at the start; and the span over which a shutdown spreads them. At random,
+ * as it adds nothing to them itself, and all of a server that was killed would come back at once, again and again.
+ */
+const RETRY = { least: 500, most: 1500 };
 const RETRY_AFTER_SHUTDOWN = { least: 1000, most: 5000 };
 
 /** Bytes that may wait, in the queue or in the socket, before more is read from the log for it. */
@@ -61,7 +67,7 @@ const LINGER = 2000;
  * One open connection as the hub's streams see it: queues what is delivered and writes it once a turn, in one piece. The
  * bytes of a message are shared with all other streams of its topic.
  */
-export class EventStream implements Stream {
+export class EventStream implements Stream, Behind {
   /** Strings are tails, in ASCII: as bytes each would be an object several times its size. */
   #queue: (Buffer | string)[] = [];
   #queued = 0;
@@ -87,7 +93,7 @@ export class EventStream implements Stream {
   }
 
   welcome({ json, cursor }: Welcome): void {
-    this.#push(this.options.format.event('welcome', json, { id: cursor, retry: RETRY }));
+    this.#push(this.options.format.event('welcome', json, { id: cursor, retry: spread(RETRY) }));
   }
 
   deliver(delivery: Delivery): void {
@@ -161,7 +167,17 @@ export class EventStream implements Stream {
   }
 
   gone(): void {
+    this.options.backlog.leave(this);
     this.#end('gone');
+  }
+
+  get untaken(): number {
+    return this.out.writableLength;
+  }
+
+  cutOff(): void {
+    this.#end('slow-consumer');
+    this.out.destroy();
   }
 
   /** Writes what is queued, in one piece. */
@@ -172,6 +188,7 @@ export class EventStream implements Stream {
     this.#queued = 0;
     this.#written += bytes.length;
     this.out.write(bytes);
+    if (this.out.writableLength > 0) this.options.backlog.grew(this, bytes.length);
     if (this.#deliveries === 0) return;
     const seconds = this.#oldest === null ? null : (performance.now() - this.#oldest) / 1000;
     this.options.observer.delivered(this.#deliveries, seconds);

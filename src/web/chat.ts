@@ -35,6 +35,7 @@ import { Link, type LinkState } from './link.js';
 import { END, Mailbox } from './mailbox.js';
 import { Notifications } from './notifications.js';
 import { Outbox } from './outbox.js';
+import { isLastPage } from './page-end.js';
 import { People, roomsAfter } from './people.js';
 import { type Permission, Rights, toSend } from './permissions.js';
 import { RawEvents } from './raw-events.js';
@@ -583,7 +584,8 @@ export class Chat {
     try {
       const { messages, gap } = await this.api.call<MessagePage>(call);
       this.#add(messages, false);
-      return messages.length === PAGE ? 'more' : gap ? 'lost' : 'none';
+      if (!isLastPage(messages, PAGE)) return 'more';
+      return gap ? 'lost' : 'none';
     } catch (error) {
       // A room that nobody is in has no history.
       if (error instanceof ProblemError && error.code === 'no-such-room') return 'none';
@@ -599,7 +601,7 @@ export class Chat {
       const call = { what: `Read the history of ${roomOf(conversation.key)}`, path, asMe: true };
       const { messages } = await this.api.call<MessagePage>(call);
       this.#add(messages, false);
-      if (messages.length < BIG_PAGE) return;
+      if (isLastPage(messages, BIG_PAGE)) return;
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Message, MessagePage } from '../sdk/resources.js';
+import { isLastPage } from './page-end.js';
 import type { Api } from './api.js';
 
 /** Above every id there is: the newest page is the one before it. */
@@ -40,7 +41,7 @@ export class Mailbox {
     if (this.ended || index === undefined) return [];
     const path = `clients/${index}/messages?before=${this.#places[0] ?? END}&limit=${limit}`;
     const { messages, gap } = await this.api.call<MessagePage>({ what: 'Read my mailbox', path, asMe: true });
-    if (messages.length < limit) {
+    if (isLastPage(messages, limit)) {
       this.ended = true;
       this.#lost = gap;
     }

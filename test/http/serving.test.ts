@@ -168,11 +168,11 @@ void t.test('a stream can be asked for behind another request on the same connec
   const answer = await raw(server, pipelined, /event: welcome[\s\S]*\n\n$/);
   t.match(
     answer,
-    /^HTTP\/1\.1 200 [\s\S]*"total":0[\s\S]*HTTP\/1\.1 200 OK[\s\S]*\r\n\r\nretry: 1000\nevent: welcome\n/,
+    /^HTTP\/1\.1 200 [\s\S]*"total":0[\s\S]*HTTP\/1\.1 200 OK[\s\S]*\r\n\r\nretry: \d+\nevent: welcome\n/,
   );
   const old = await raw(server, 'GET /events HTTP/1.0\r\n\r\n', /event: welcome[\s\S]*\n\n$/);
   t.notMatch(old, /transfer-encoding/i);
-  t.match(old, /\r\n\r\nretry: 1000\nevent: welcome\n/);
+  t.match(old, /\r\n\r\nretry: \d+\nevent: welcome\n/);
 });
 
 void t.test('streams asked for behind one another are all over when their connection is', async (t) => {

@@ -18,6 +18,7 @@ import { clientJson } from '../../stream/json.js';
 import type { App, Context, HttpHub } from '../context.js';
 import { problems } from '../documentation.js';
 import { negotiate } from '../negotiation.js';
+import { HttpProblem } from '../problem.js';
 import { ConnectHeaders, ConnectQuery } from '../schemas.js';
 
 type Query = z.output<typeof ConnectQuery>;
@@ -30,7 +31,7 @@ const HEADERS = {
   'x-accel-buffering': 'no',
 };
 
-const WELCOME = `retry: 1000
+const WELCOME = `retry: 1083
 event: welcome
 id: 0.2.MAC
 data: {"client":{"index":2,"name":"bob","status":"online","socket":4,"streams":1,"connectedAt":"2026-01-31T12:00:00.000Z","lastSeenAt":"2026-01-31T12:00:00.000Z","rooms":["lobby"]},"token":"ict_2_MAC","cursor":"0.2.MAC","resumed":false,"heartbeat":15}
@@ -172,16 +173,13 @@ export function connect(app: App, context: Context): void {
         }),
       },
       config: { openapi: STREAM_ANSWER },
+      errorHandler: (error, request, reply) =>
+        isToComeBack(request, error) ? turnAway(reply, formatOf(request)) : (reply as FastifyReply).send(error),
     },
     async (request, reply) => {
       const format = formatOf(request);
       if (hub.draining) return turnAway(reply, format);
-      const admitted = await admit(context, request, reply).catch((error: unknown) => {
-        if (!isToComeBack(request, error)) throw error;
-        return undefined;
-      });
-      if (!admitted) return turnAway(reply, format);
-      const { acting, index, position, welcome } = admitted;
+      const { acting, index, position, welcome } = await admit(context, request, reply);
       const connection = new Connection(index, acting.caller, acting.address);
       endWith(reply.raw, hub, connection);
       const open = (client: ClientInfo) => {
@@ -190,15 +188,13 @@ export function connect(app: App, context: Context): void {
         socket?.cork();
         const stream = openStream(reply, context.streamOptions[format.name], welcome(client));
         socket?.uncork();
+        context.underWay.isStream(reply.raw);
         return stream;
       };
       try {
         await acting.openStream(position, request.query.presence === 'true', connection, open);
       } catch (error) {
-        if (!reply.raw.headersSent) {
-          if (isToComeBack(request, error)) return turnAway(reply, format);
-          throw error;
-        }
+        if (!reply.raw.headersSent) throw error;
         // The log cannot be read on. Whoever is at the other end will come back with its cursor.
         context.logger.error({ err: error, client: index }, 'stream broken off');
         reply.raw.destroy();
@@ -280,9 +276,14 @@ function outOf(response: ServerResponse): Writable {
   return response.on('error', () => undefined);
 }
 
-/** An EventSource that tries again would give up for good on an error: without the engine it is told to try once more. */
+/**
+ * An EventSource that tries again would give up for good on an error: without the engine, and where too many come at once, it is
+ * told to try once more.
+ */
 function isToComeBack(request: FastifyRequest, error: unknown): boolean {
-  return error instanceof EngineUnavailable && Boolean(request.headers['last-event-id']);
+  if (!request.headers['last-event-id']) return false;
+  if (error instanceof HttpProblem) return error.code === 'unavailable' || error.code === 'too-many-requests';
+  return error instanceof EngineUnavailable;
 }
 
 function turnAway(reply: FastifyReply, format: Format): FastifyReply {
