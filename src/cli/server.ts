@@ -30,6 +30,9 @@ export interface Server {
 /** Milliseconds that requests under way have to finish once the server stops. */
 const DRAIN_LIMIT = 8_000;
 
+/** Connections that may wait to be accepted, as far as the kernel lets them (net.core.somaxconn): thousands come back at once after a crash. */
+const BACKLOG = 4096;
+
 const DAY = 24 * 60 * 60 * 1000;
 const DEDUP_WINDOW = 10 * 60 * 1000;
 
@@ -62,7 +65,7 @@ export async function startServer(
     const settings = { ...config, streamMemory, requestMemory };
     const { app, underWay } = await buildApp({ hub, settings, metrics, logger });
     try {
-      const address = await app.listen({ host: config.host, port: config.port });
+      const address = await app.listen({ host: config.host, port: config.port, backlog: BACKLOG });
       logger.info(`listening at ${address}`);
     } catch (error) {
       hub.close();

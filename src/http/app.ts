@@ -67,14 +67,14 @@ export async function buildApp({
     onOverload: (why) => logger.warn({ why }, 'requests are refused'),
   });
   const tellsAnswers = logger.isLevelEnabled('debug');
+  registerClientErrors(app);
+  registerTimeouts(app, patience);
   underWay.register(app, ({ method, route, response, milliseconds: ms }) => {
     if (!response.headersSent) return;
     const { statusCode: status, req } = response;
     metrics.answered(method, route ?? 'none', status);
     if (tellsAnswers) logger.debug({ method, path: pathOf(req.url), status, ms }, 'answered');
   });
-  registerClientErrors(app);
-  registerTimeouts(app, patience);
   registerFraming(app, underWay);
   const heartbeat = new Heartbeat(settings.heartbeat);
   const backlog = new Backlog(settings.streamMemory);

@@ -67,7 +67,7 @@ export class UnderWay {
   constructor(private readonly options: UnderWayOptions) {}
 
   /**
-   * To be called before anything else that hooks into requests.
+   * To be called before anything else that may refuse requests, and after what has to know of those that are refused here.
    * @param ended told of each when it has ended, whether it was answered or broke off
    */
   register(app: FastifyInstance, ended: (request: Ended) => void): void {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -7,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { EngineUnusable, type Seq } from '../../src/engine/engine.js';
 import { openLmdbEngine } from '../../src/engine/lmdb/index.js';
+import { FILE } from '../../src/engine/lmdb/store.js';
 import { temporaryFolder } from '../support/folder.js';
 import { engineContract, entry, RETENTION, textsOf, topic } from './contract.js';
 
@@ -37,6 +39,43 @@ void t.test('what cannot be a data folder is refused in one line', async (t) => 
       message: /^[^\n]+$/,
     });
   }
+});
+
+void t.test('what is appended while the file grows is stored as it is', async (t) => {
+  const folder = await temporaryFolder(t);
+  const engine = await openLmdbEngine({ folder, retention: RETENTION });
+  const texts: string[] = [];
+  const append = async (count: number) => {
+    const fresh = Array.from({ length: count }, (_, at) => `${at} `.padEnd(60_000, String(count % 10)));
+    const appended = await engine.log.append(fresh.map((text) => entry('a', text)));
+    for (const [at, { seq }] of appended.entries()) texts[seq] = fresh[at] as string;
+  };
+  const size = () => statSync(join(folder, FILE)).size;
+  // Some at a time, until the file grows for them: at that moment others come, more than it grows by.
+  for (let times = 0; times < 3;) {
+    const before = size();
+    let over = false;
+    const few = append(5).then(() => (over = true));
+    while (!over && size() === before) await new Promise((resolve) => setImmediate(resolve));
+    if (size() > before) {
+      await append(60);
+      times++;
+    }
+    await few;
+  }
+  await append(5);
+  const whole = async ({ log }: typeof engine) => {
+    const entries = await log.read(topic('a'), { limit: 2_000 });
+    return (
+      entries.length === texts.length - 1 &&
+      entries.every(({ seq, body }) => Buffer.from(body).toString() === texts[seq])
+    );
+  };
+  t.ok(await whole(engine), 'at once');
+  await engine.close();
+  const again = await openLmdbEngine({ folder, retention: RETENTION });
+  t.ok(await whole(again), 'and from the disk');
+  await again.close();
 });
 
 const WRITER = `

@@ -57,8 +57,11 @@ export class Batch implements Work {
     return this.stored;
   }
 
-  write(): void {
+  sealed(): void {
     this.on.sealed();
+  }
+
+  write(): void {
     for (const { entry, appendedAt, dedup } of this.#entries) {
       void this.store.entries.put(entry.seq, encodeEntry(entry, appendedAt));
       if (dedup) this.dedup.write(dedup.hash, dedup.remembered);

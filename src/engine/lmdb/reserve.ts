@@ -15,7 +15,7 @@ const ZEROS = Buffer.alloc(256 * 1024);
 export class Reserve {
   private constructor(
     private readonly file: FileHandle,
-    /** The size of the file. */
+    /** The size of the file, as far as it is known: everything before that is LMDB's. */
     private end: number,
   ) {}
 
@@ -30,6 +30,9 @@ export class Reserve {
    */
   async ensure(used: number, growth: number): Promise<void> {
     const needed = used + growth;
+    if (needed <= this.end) return;
+    // Should LMDB have needed more than it was thought to: what it has written is not to be written over, whatever was thought.
+    this.end = Math.max(this.end, (await this.file.stat()).size);
     if (needed <= this.end) return;
     try {
       await this.#extend(Math.max(needed, this.end + STRIDE));

@@ -7,6 +7,8 @@ export interface Work {
   readonly weight: number;
   /** By how many bytes the file may grow through it, at the most. */
   readonly growth: number;
+  /** Its turn has come: from now on it stays as it is, also while room for it is got. */
+  sealed?(): void;
   /** Makes the puts and removes. What is read of the store meanwhile is what is durable: no other commit is under way. */
   write(): void;
   /** It is durable: called in the order of the works, before anything else happens. */
@@ -142,7 +144,9 @@ export class Writer {
       weight += work.weight;
       return at > 0 && weight > COMMIT_WEIGHT;
     });
-    return this.#queue.splice(0, end < 0 ? this.#queue.length : end);
+    const taken = this.#queue.splice(0, end < 0 ? this.#queue.length : end);
+    for (const { work } of taken) work.sealed?.();
+    return taken;
   }
 
   #failed(error: Error, works: readonly Queued[]): void {
