@@ -8,6 +8,7 @@ import { openLmdbEngine } from '../../dist/engine/lmdb/index.js';
  * another with them; all do so at once. It says what it is about to do, and then that it is done, each in a line of JSON.
  * Lines are written at once, so that none is lost with the process.
  */
+const LONG = 60_000;
 const { folder, retention, kept } = JSON.parse(process.argv[2]);
 const engine = await openLmdbEngine({ folder, retention });
 writeSync(1, '"open"\n');
@@ -22,7 +23,11 @@ async function work(worker, { topic, seqs, next }) {
       const texts = Array.from({ length: 1 + Math.floor(Math.random() * 20) }, (_, at) => `${worker}-${n}-${at}`);
       say({ worker, n, what: 'append', texts });
       const appended = await engine.log.append(
-        texts.map((text) => ({ topic, body: Buffer.from(text), dedup: { key: text, note: text } })),
+        texts.map((text, at) => {
+          // Some are long, so that the file grows by leaps.
+          const body = Buffer.from(at % 8 === 3 ? text.padEnd(LONG, '.') : text);
+          return { topic, body, dedup: { key: text, note: text } };
+        }),
       );
       seqs.push(...appended.map(({ seq }) => seq));
       say({ worker, n, done: appended.map(({ seq }) => seq) });

@@ -2,6 +2,7 @@ import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { ask } from '../support/http.js';
 import type { Gap, Life, Received, Target } from './checker.js';
 import { Watched } from './watched.js';
+import { unpadded } from './padding.js';
 
 /** Milliseconds between two connections, about as long as the servers ask for when nothing was said. */
 const PAUSE = { least: 50, most: 300 };
@@ -99,7 +100,8 @@ export class Reader extends Watched implements Life {
     else if (event === 'gap') this.#gap(JSON.parse(data) as GapEvent);
   }
 
-  #message({ id, to, text }: Message, cursor = ''): void {
+  #message({ id, to, text: sent }: Message, cursor = ''): void {
+    const text = unpadded(sent);
     this.received.push({ id: Number(id), place: Number.parseInt(cursor, 10), to: targetOf(to), text });
     this.texts.add(text);
   }

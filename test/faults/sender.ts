@@ -3,6 +3,7 @@ import { text as textOf } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Acknowledged, Target } from './checker.js';
 import { Watched } from './watched.js';
+import { padded } from './padding.js';
 
 /** Milliseconds after which a request that was not answered is given up: later than a node gives up itself. */
 const TIMEOUT = 10_000;
@@ -97,7 +98,7 @@ export class Sender extends Watched {
       outgoing.on('response', (response) => {
         textOf(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
       });
-      outgoing.end(text);
+      outgoing.end(padded(text));
     });
   }
 }

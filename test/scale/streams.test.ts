@@ -1,11 +1,8 @@
-import { execFile } from 'node:child_process';
-import { once } from 'node:events';
-import { Agent, request } from 'node:http';
-import { connect as connectTo, type Socket } from 'node:net';
-import { promisify } from 'node:util';
+import { Agent } from 'node:http';
 import t, { type Test } from 'tap';
+import { inParallel, metrics, MIB, openFilesAllowed, post } from '../floods/flooded.js';
 import { temporaryFolder } from '../support/folder.js';
-import { ask } from '../support/http.js';
+import { RawStream } from '../support/raw-stream.js';
 import { type ServerProcess, spawnServer } from '../support/server.js';
 
 const STREAMS = 5_000;
@@ -14,7 +11,6 @@ const AT_A_TIME = 100;
 const ROUNDS = 2;
 /** In milliseconds; less than the test may take. */
 const PATIENCE = 60_000;
-const MIB = 1024 * 1024;
 
 /**
  * How much more heap than before the first stream there may be once all have left: code that was compiled, and the tables
@@ -60,7 +56,7 @@ void t.test(`${STREAMS} streams at once, each with its own messages, and no memo
 
 async function playRound(t: Test, server: ServerProcess, round: number, before: Memory): Promise<void> {
   const began = performance.now();
-  const streams = await inParallel(STREAMS, () => RawStream.open(server.port));
+  const streams = await inParallel(STREAMS, AT_A_TIME, () => RawStream.open(server.port));
   const connected = performance.now() - began;
   t.equal(new Set(streams.map(({ index }) => index)).size, STREAMS, 'as many clients');
   t.equal((await metrics(server)).get('interchat_streams'), STREAMS, 'all open at once');
@@ -68,9 +64,9 @@ async function playRound(t: Test, server: ServerProcess, round: number, before: 
 
   const sending = performance.now();
   const agent = new Agent({ keepAlive: true, maxSockets: AT_A_TIME });
-  const statuses = await inParallel(STREAMS, async (n) => {
+  const statuses = await inParallel(STREAMS, AT_A_TIME, async (n) => {
     const { index } = streams[n] as RawStream;
-    return post(server, agent, index, `round ${round}, for ${index} alone`);
+    return (await post(agent, `${server.url}/clients/${index}/messages`, `round ${round}, for ${index} alone`)).status;
   });
   agent.destroy();
   t.same([...new Set(statuses)], [201], 'all sends are acknowledged');
@@ -85,59 +81,6 @@ async function playRound(t: Test, server: ServerProcess, round: number, before: 
       `memory per stream: ${kib(open.heap - before.heap)} of heap, ${kib(open.resident - before.resident)} resident`,
   );
   for (const stream of streams) stream.leave();
-}
-
-/** An HTTP client that is a socket and little else, so that thousands of them fit into a test. */
-class RawStream {
-  readonly texts: string[] = [];
-  index = 0;
-  #rest = '';
-  #waiting: (() => void)[] = [];
-
-  private constructor(private readonly socket: Socket) {
-    socket.setEncoding('utf8').on('data', (text: string) => this.#read(text));
-    socket.on('error', () => undefined).on('close', () => this.#wake());
-  }
-
-  /** Connects; resolves when it was welcomed. */
-  static async open(port: number): Promise<RawStream> {
-    const socket = connectTo(port, '127.0.0.1');
-    await once(socket, 'connect');
-    const stream = new RawStream(socket);
-    socket.write('GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
-    await stream.until(({ index }) => index > 0);
-    return stream;
-  }
-
-  leave(): void {
-    this.socket.destroy();
-  }
-
-  async until(condition: (stream: this) => boolean): Promise<void> {
-    while (!condition(this)) {
-      if (this.socket.destroyed) throw new Error(`the stream of client ${this.index} ended`);
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting.splice(0)) wake();
-  }
-
-  #read(text: string): void {
-    this.#rest += text;
-    // The answer has no chunks, so its bytes are the events, but for the head before the first of them.
-    for (let end = this.#rest.indexOf('\n\n'); end >= 0; end = this.#rest.indexOf('\n\n')) {
-      const block = this.#rest.slice(0, end);
-      this.#rest = this.#rest.slice(end + 2);
-      const data = /^data: (.*)$/m.exec(block)?.[1];
-      if (data === undefined) continue;
-      const value = JSON.parse(data) as { client?: { index: number }; text?: string };
-      if (value.client) this.index = value.client.index;
-      if (value.text !== undefined) this.texts.push(value.text);
-    }
-    this.#wake();
-  }
 }
 
 interface Memory {
@@ -166,41 +109,6 @@ async function collected(server: ServerProcess): Promise<Memory> {
   };
 }
 
-/** The figures of /metrics by their names with labels. */
-async function metrics(server: ServerProcess): Promise<Map<string, number>> {
-  const { text } = await ask(`${server.url}/metrics`);
-  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  return new Map(
-    lines.map((line) => {
-      const space = line.lastIndexOf(' ');
-      return [line.slice(0, space), Number(line.slice(space + 1))];
-    }),
-  );
-}
-
-function post(server: ServerProcess, agent: Agent, to: number, text: string): Promise<number> {
-  const headers = { 'content-type': 'text/plain', 'content-length': String(text.length) };
-  return new Promise((resolve, reject) => {
-    const outgoing = request(`${server.url}/clients/${to}/messages`, { method: 'POST', headers, agent }, (response) => {
-      response.resume().on('error', reject);
-      response.on('end', () => resolve(response.statusCode ?? 0));
-    });
-    outgoing.on('error', reject);
-    outgoing.end(text);
-  });
-}
-
-/** Does something for each number from 0, so many at a time. */
-async function inParallel<Result>(count: number, work: (n: number) => Promise<Result>): Promise<Result[]> {
-  const results: Result[] = [];
-  let next = 0;
-  const lane = async () => {
-    for (let n = next++; n < count; n = next++) results[n] = await work(n);
-  };
-  await Promise.all(Array.from({ length: AT_A_TIME }, lane));
-  return results;
-}
-
 /** Asks until it is so, and says how it is if that takes too long. */
 async function until(what: string, condition: () => Promise<true | string>): Promise<void> {
   const began = performance.now();
@@ -208,12 +116,6 @@ async function until(what: string, condition: () => Promise<true | string>): Pro
     if (performance.now() - began > PATIENCE) throw new Error(`waited until ${what}, but ${so}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-/** How many files one process may have open here; node raises its own limit, and so its children's, as far as it may. */
-async function openFilesAllowed(): Promise<number> {
-  const { stdout } = await promisify(execFile)('sh', ['-c', 'ulimit -n']);
-  return stdout.trim() === 'unlimited' ? Infinity : Number(stdout);
 }
 
 function perSecond(milliseconds: number): string {

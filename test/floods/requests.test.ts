@@ -1,0 +1,220 @@
+import { once } from 'node:events';
+import { Agent } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import t, { type Test } from 'tap';
+import { temporaryFolder } from '../support/folder.js';
+import { ask } from '../support/http.js';
+import { RawStream } from '../support/raw-stream.js';
+import { type ServerProcess, spawnServer } from '../support/server.js';
+import { waitFor } from '../support/wait.js';
+import { type Answer, memoryOf, metrics, MIB, post, spanOf, watchMemory } from './flooded.js';
+
+/** What requests under way may hold; and what the server may take beside: code that is compiled, and garbage. */
+const REQUEST_MEMORY = 16 * MIB;
+const BESIDE = 96 * MIB;
+/** Seconds that a request may take, and an answer may wait. */
+const REQUEST_TIMEOUT = 3;
+const PATIENT = 'GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
+
+function startServer(t: Test, ...args: string[]): Promise<ServerProcess> {
+  const settings = [
+    ['--request-memory', String(REQUEST_MEMORY)],
+    ['--request-timeout', String(REQUEST_TIMEOUT)],
+    ['--log-level', 'warn'],
+  ].flat();
+  return temporaryFolder(t).then((folder) => spawnServer(t, { folder, args: [...settings, ...args] }));
+}
+
+void t.test('senders that send ten times what can be taken', async (t) => {
+  const server = await startServer(t);
+  const reader = await RawStream.open(server.port);
+  reader.leave();
+  const bystander = await RawStream.open(server.port);
+  const agent = new Agent({ keepAlive: true });
+  const alone = await probe(t, agent, server, bystander, 50);
+  const before = await memoryOf(server);
+  const watched = watchMemory(server);
+
+  // 2,500 at any time, of 74 KiB each as they are counted: 180 MiB for the 16 that there are.
+  const flood = new Agent({ keepAlive: true });
+  const answers: { readonly n: number; readonly answer: Answer }[] = [];
+  let n = 0;
+  const until = performance.now() + 4_000;
+  const sender = async () => {
+    while (performance.now() < until) {
+      const mine = n++;
+      const text = `${mine} `.padEnd(64_000, 'x');
+      answers.push({ n: mine, answer: await post(flood, `${server.url}/clients/${reader.index}/messages`, text) });
+    }
+  };
+  const senders = Promise.all(Array.from({ length: 2_500 }, sender));
+  const meanwhile: number[] = [];
+  while (performance.now() < until) meanwhile.push(...(await probe(t, agent, server, bystander, 1)));
+  await senders;
+  flood.destroy();
+  const most = await watched();
+
+  const statuses = new Map<number, number>();
+  for (const { answer } of answers) statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+  const told = [...statuses].map(([status, count]) => `${count} times ${status}`).join(', ');
+  const acknowledged = answers.filter(({ answer }) => answer.status === 201).map(({ n }) => n);
+  const refused = answers.filter(({ answer }) => answer.status === 503);
+  t.equal(acknowledged.length + refused.length, answers.length, `answered: ${told}`);
+  t.ok(refused.length > 0 && refused.every(({ answer }) => Number(answer.retryAfter) > 0), 'with Retry-After');
+  t.ok(most - before < REQUEST_MEMORY + BESIDE, `the server took ${mib(most - before)} more`);
+  t.comment(`SEND to another: before ${spanOf(alone)}; meanwhile ${spanOf(meanwhile)}`);
+
+  const after = await probe(t, agent, server, bystander, 50);
+  t.comment(`afterwards ${spanOf(after)}`);
+  const { lastEventId } = reader;
+  const back = await RawStream.open(server.port, { lastEventId, keep: 20 });
+  await back.until(({ texts }) => texts.length >= acknowledged.length);
+  const came = back.texts.map((text) => parseInt(text));
+  back.leave();
+  t.same(
+    came.toSorted((one, other) => one - other),
+    acknowledged.toSorted((one, other) => one - other),
+    'what was acknowledged came, once, and nothing else',
+  );
+  await isAtRest(t, server);
+  agent.destroy();
+  t.equal(await server.end('SIGTERM'), 0);
+});
+
+void t.test('heads and bodies that do not come in whole, and answers that nobody takes', async (t) => {
+  const server = await startServer(t, '--keep-messages', '1000');
+  const bystander = await RawStream.open(server.port, { path: '/events?rooms=lobby', keep: 20 });
+  const agent = new Agent({ keepAlive: true });
+  for (let n = 0; n < 200; n++) await post(agent, `${server.url}/rooms/lobby/messages`, 'x'.repeat(60_000));
+  const before = await memoryOf(server);
+  const watched = watchMemory(server);
+
+  const send = '/clients/1/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n';
+  const kinds: [string, string, number][] = [
+    ['silent', '', 500],
+    ['half a head', 'GET /clients HTTP/1.1\r\nHost: 127.0', 500],
+    ['half a body', `POST ${send}Content-Length: 60000\r\n\r\nxxx`, 500],
+    ['half a chunk', `POST ${send}Transfer-Encoding: chunked\r\n\r\nea60\r\nxxx`, 100],
+    ['answers not taken', 'GET /rooms/lobby/messages?limit=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n', 50],
+  ];
+  const closed = kinds.map(async ([name, text, count]) => {
+    const connections = await Promise.all(Array.from({ length: count }, () => Connection.open(server.port)));
+    // Who takes no answer does not see the end either.
+    for (const connection of connections) connection.write(text, name === 'answers not taken');
+    return { name, connections };
+  });
+  const all = await Promise.all(closed);
+  const meanwhile: number[] = [];
+  let over = false;
+  const ends = Promise.all(
+    all.flatMap(({ name, connections }) => (name === 'answers not taken' ? [] : connections.map(({ end }) => end))),
+  ).then(() => (over = true));
+  while (!over) meanwhile.push(...(await probe(t, agent, server, bystander, 1)));
+  await ends;
+  for (const { name, connections } of all) {
+    if (name === 'answers not taken') continue;
+    // A head that did not come is refused by a problem, too; those that would hold too much, at once.
+    const fits = name.endsWith('head') || name === 'silent' ? /^HTTP\/1\.1 408 / : /^HTTP\/1\.1 (408|503) /;
+    const odd = connections.find(({ answer }) => !fits.test(answer));
+    t.equal(odd?.answer, undefined, `${name}: all ${connections.length} are refused and closed`);
+  }
+  await isAtRest(t, server);
+  t.pass('nor are the answers held that nobody takes');
+  const most = await watched();
+  t.ok(most - before < REQUEST_MEMORY + BESIDE, `the server took ${mib(most - before)} more`);
+  t.comment(`SEND to another meanwhile: ${spanOf(meanwhile)}`);
+  for (const { connections } of all) for (const connection of connections) connection.leave();
+  agent.destroy();
+  t.equal(await server.end('SIGTERM'), 0);
+});
+
+void t.test('requests sent one behind the other, of which the first takes long', async (t) => {
+  const server = await startServer(t);
+  const client = await RawStream.open(server.port);
+  const before = await memoryOf(server);
+  const wait = `GET /clients/1/messages?wait=30 HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${client.token}\r\n\r\n`;
+  for (const [what, text] of Object.entries({
+    waiting: wait,
+    streams: wait + PATIENT.replace('/healthz', '/events'),
+  })) {
+    const connection = await Connection.open(server.port);
+    connection.write(what === 'waiting' ? text.repeat(20_000) : wait + text.slice(wait.length).repeat(100_000));
+    // As many as may be in line are, and no more is read: what waits for the first is bounded.
+    await waitFor(async () => (await underWay(server)) > 0);
+    t.ok(
+      (await memoryOf(server)) - before < BESIDE,
+      `${what}: the server took ${mib((await memoryOf(server)) - before)} more`,
+    );
+    const agent = new Agent();
+    t.equal((await post(agent, `${server.url}/clients/1/messages`, 'now')).status, 201, 'what they wait for');
+    agent.destroy();
+    await connection.end;
+    const statuses = connection.answer.match(/^HTTP\/1\.1 \d+/gm) ?? [];
+    t.ok(statuses.length <= 130, `${statuses.length} answers`);
+    t.match(statuses.at(-1), /429$/, 'the last says that these are too many, and the connection is closed');
+  }
+  await isAtRest(t, server);
+  client.leave();
+  t.equal(await server.end('SIGTERM'), 0);
+});
+
+void t.test('as many connections as there may be open files', async (t) => {
+  const server = await startServer(t);
+  t.equal(await server.end('SIGTERM'), 0);
+});
+
+/** Sends one after the other to a client: in how many milliseconds each came. One that is refused is sent again. */
+async function probe(t: Test, agent: Agent, { url }: ServerProcess, to: RawStream, count: number): Promise<number[]> {
+  const took: number[] = [];
+  for (let n = 0; n < count;) {
+    const had = to.texts.length;
+    const began = performance.now();
+    const { status } = await post(agent, `${url}/clients/${to.index}/messages`, 'x');
+    if (status === 503) continue;
+    if (status !== 201) t.fail(`a SEND was answered with ${status}`);
+    await to.until(({ texts }) => texts.length > had);
+    took.push(performance.now() - began);
+    n++;
+  }
+  return took;
+}
+
+async function underWay(server: ServerProcess): Promise<number> {
+  return (await metrics(server)).get('interchat_memory_bytes{by="requests"}') ?? NaN;
+}
+
+/** Nothing is held any more but by the request that asks. */
+async function isAtRest(t: Test, server: ServerProcess): Promise<void> {
+  await waitFor(async () => (await underWay(server)) <= 10 * 1024);
+  t.equal((await ask(`${server.url}/readyz`)).status, 200, 'all is as before');
+}
+
+/** A connection that says what it likes. */
+class Connection {
+  answer = '';
+  readonly end: Promise<void>;
+
+  private constructor(private readonly socket: Socket) {
+    socket.setEncoding('utf8').on('error', () => undefined);
+    this.end = new Promise((resolve) => socket.once('close', () => resolve()));
+  }
+
+  static async open(port: number): Promise<Connection> {
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    return new Connection(socket);
+  }
+
+  write(text: string, takesNothing = false): void {
+    if (!takesNothing) this.socket.on('data', (part: string) => (this.answer += part));
+    if (text !== '') this.socket.write(text);
+  }
+
+  leave(): void {
+    this.socket.destroy();
+  }
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / MIB).toFixed(0)} MiB`;
+}
