@@ -12,7 +12,7 @@ import { Waves } from '../stream/waves.js';
 import { registerMembersOnly } from './admission.js';
 import { registerBodies } from './bodies.js';
 import { isLoopback, registerBrowserSafety } from './browser-safety.js';
-import { answerClientError, registerClientErrors } from './client-error.js';
+import { clientErrorHandler, registerClientErrors } from './client-error.js';
 import { Connections, mostOpenFiles } from './connections.js';
 import type { App, Context, HttpSettings } from './context.js';
 import { registerFraming } from './framing.js';
@@ -23,7 +23,7 @@ import type { Metrics } from './metrics.js';
 import { registerPage } from './page.js';
 import { HttpProblem, notFound, pathOf, sendProblem, toHttpProblem } from './problem.js';
 import { addRoutes } from './routes/index.js';
-import { registerSecurityHeaders } from './security-headers.js';
+import { registerSecurityHeaders, securityHeaders } from './security-headers.js';
 import { RequestMemory } from './request-memory.js';
 import { UnderWay } from './under-way.js';
 import { validatorCompiler } from './validation.js';
@@ -42,6 +42,7 @@ export async function buildApp({
   metrics,
   logger,
 }: AppOptions): Promise<{ readonly app: App; readonly underWay: UnderWay }> {
+  const security = securityHeaders({ crossOrigin: settings.corsOrigins.length > 0 });
   // No logger is given to fastify: it would make a child of it for each request, and listen to each response, which together
   // cost a sixth of a SEND. What there is to be told of requests is told here.
   const app: App = fastify({
@@ -50,9 +51,9 @@ export async function buildApp({
     http: { requireHostHeader: false, connectionsCheckingInterval: LOOK_EVERY },
     trustProxy: settings.trustProxy.length > 0 ? [...settings.trustProxy] : false,
     routerOptions: { maxParamLength: 256 },
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: clientErrorHandler(security),
     frameworkErrors: (error, request, reply) => {
-      void sendProblem(request, reply, toHttpProblem(error, settings.maxBody));
+      void sendProblem(request, reply.headers(security), toHttpProblem(error, settings.maxBody));
     },
   }).withTypeProvider<ZodTypeProvider>();
   const patience = settings.requestTimeout * 1000;
@@ -67,6 +68,7 @@ export async function buildApp({
     onOverload: (why) => logger.warn({ why }, 'requests are refused'),
   });
   const tellsAnswers = logger.isLevelEnabled('debug');
+  registerSecurityHeaders(app, security);
   registerClientErrors(app);
   registerTimeouts(app, patience);
   underWay.register(app, ({ method, route, response, milliseconds: ms }) => {
@@ -168,5 +170,4 @@ async function registerSafety(app: App, { corsOrigins, rateLimit: perSecond }: H
       strictPreflight: false,
     });
   }
-  registerSecurityHeaders(app, { crossOrigin: corsOrigins.length > 0 });
 }

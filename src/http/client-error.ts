@@ -2,6 +2,7 @@ import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { HttpProblem, PROBLEM_TYPE, problemBody } from './problem.js';
+import type { SecurityHeaders } from './security-headers.js';
 
 const LAST = Symbol('answer to the last request');
 const REFUSED = Symbol('refused');
@@ -11,7 +12,7 @@ interface Connection extends Socket {
   [REFUSED]?: true;
 }
 
-/** Has {@link answerClientError} know what was asked before on a connection, and whether it is answered. */
+/** Has {@link clientErrorHandler} know what was asked before on a connection, and whether it is answered. */
 export function registerClientErrors(app: FastifyInstance): void {
   app.addHook('onRequest', ({ raw: { socket } }, { raw }, done) => {
     (socket as Connection)[LAST] = raw;
@@ -22,8 +23,13 @@ export function registerClientErrors(app: FastifyInstance): void {
 /**
  * Answers what is not even HTTP, or came too slowly, with a problem as well: the parser gave up before there was a request, or
  * within its body. What was asked before on the connection is answered before, and nothing gets into an answer that has begun.
+ * @param security what every answer has; no hook puts it on these
  */
-export function answerClientError(error: NodeJS.ErrnoException, socket: Connection): void {
+export function clientErrorHandler(security: SecurityHeaders) {
+  return (error: NodeJS.ErrnoException, socket: Connection) => answerClientError(error, socket, security);
+}
+
+function answerClientError(error: NodeJS.ErrnoException, socket: Connection, security: SecurityHeaders): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
@@ -32,15 +38,12 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Connecti
   if (socket[REFUSED]) return;
   socket[REFUSED] = true;
   const { [LAST]: last } = socket;
-  const problem = problemOf(error.code);
-  if (last === undefined) end(socket, problem);
+  const answer = answerOf(problemOf(error.code), security);
+  if (last === undefined) end(socket, answer);
   else if (last.headersSent && !last.writableEnded) socket.destroy();
-  else if (last.req.complete) behind(last, () => end(socket, problem));
+  else if (last.req.complete) behind(last, () => end(socket, answer));
   else if (last.headersSent) behind(last, () => socket.destroySoon());
-  else {
-    const { body, headers } = answerOf(problem);
-    last.writeHead(problem.status, headers).end(body);
-  }
+  else last.writeHead(answer.status, answer.headers).end(answer.body);
 }
 
 /** Does it once this answer is out. */
@@ -50,19 +53,25 @@ function behind(answer: ServerResponse, then: () => void): void {
   else answer.once('finish', then);
 }
 
-function end(socket: Socket, problem: HttpProblem): void {
+function end(socket: Socket, { status, headers, body }: RawAnswer): void {
   if (!socket.writable) return;
-  const { body, headers } = answerOf(problem);
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join('')}\r\n${body}`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`);
   // Whoever keeps sending what nobody reads would otherwise hold the connection.
   socket.destroySoon();
 }
 
-function answerOf(problem: HttpProblem) {
+interface RawAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | number>>;
+  readonly body: string;
+}
+
+function answerOf(problem: HttpProblem, security: SecurityHeaders): RawAnswer {
   const body = JSON.stringify(problemBody(problem, '/'));
-  const headers = { 'Content-Type': PROBLEM_TYPE, 'Content-Length': Buffer.byteLength(body), Connection: 'close' };
-  return { body, headers };
+  const length = Buffer.byteLength(body);
+  const headers = { ...security, 'content-type': PROBLEM_TYPE, 'content-length': length, connection: 'close' };
+  return { status: problem.status, headers, body };
 }
 
 function problemOf(code: string | undefined): HttpProblem {

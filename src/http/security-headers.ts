@@ -2,15 +2,15 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import helmet from 'helmet';
 
+/** By name, in lower case. */
+export type SecurityHeaders = Readonly<Record<string, string>>;
+
 /**
- * Puts on every answer the headers that keep browsers from doing more with it than was meant. They are the same for all, so
- * helmet says once what they are.
+ * The headers that keep browsers from doing more with an answer than was meant. They are the same for all, so helmet says once
+ * what they are.
  * @param crossOrigin whether pages of other origins may read answers
  */
-export function registerSecurityHeaders(
-  app: FastifyInstance,
-  { crossOrigin }: { readonly crossOrigin: boolean },
-): void {
+export function securityHeaders({ crossOrigin }: { readonly crossOrigin: boolean }): SecurityHeaders {
   const headers: Record<string, string> = {};
   const recorder = {
     setHeader: (name: string, value: string) => (headers[name.toLowerCase()] = value),
@@ -41,6 +41,11 @@ export function registerSecurityHeaders(
   apply({} as never, recorder as unknown as ServerResponse, (error) => {
     if (error) throw error as Error;
   });
+  return headers;
+}
+
+/** Puts them on every answer that is made by a route or a hook: to be called before the hooks that may refuse. */
+export function registerSecurityHeaders(app: FastifyInstance, headers: SecurityHeaders): void {
   app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(headers);
     done();

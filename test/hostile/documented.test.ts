@@ -5,6 +5,7 @@ import { operatorToken } from '../../src/hub/credentials.js';
 import { document, faultsOf, type Json, type Operation, operations } from '../openapi/described.js';
 import { temporaryFolder } from '../support/folder.js';
 import { ask } from '../support/http.js';
+import { lacking } from '../support/safety.js';
 import { spawnServer } from '../support/server.js';
 import { report, SEED } from './seed.js';
 import { wellFormed } from './well-formed.js';
@@ -383,6 +384,8 @@ function answerTo({ of: { method }, target, headers, body }: Asked, token: strin
 function faultIn({ of: { operation } }: Asked, { status, headers, text }: Answered): string | undefined {
   const described = operation.responses[String(status)];
   if (status >= 500) return 'a fault of the server';
+  const unsafe = lacking(headers);
+  if (unsafe.length > 0) return `not safe for browsers: ${unsafe.join()}`;
   if (!described && !ANYWHERE.includes(String(status))) return 'a status that is not in the document';
   const type = String(headers['content-type']).split(';')[0] as string;
   if (status >= 400) {
