@@ -78,9 +78,14 @@ export function parseJson(text: string, what = 'body'): unknown {
     // RFC 8259, section 8.1: a byte order mark may be ignored.
     return JSON.parse(text.startsWith('\ufeff') ? text.slice(1) : text) as unknown;
   } catch (error) {
-    const reason = text.trim() === '' ? 'it is empty' : (error as SyntaxError).message;
+    const reason = text.trim() === '' ? 'it is empty' : reasonOf(error as SyntaxError);
     throw new HttpProblem('invalid-request', `The ${what} is not valid JSON: ${reason}`);
   }
+}
+
+/** What the parser says is wrong, without the piece of the text that it quotes: a password may stand there. */
+function reasonOf({ message }: SyntaxError): string {
+  return message.startsWith('Unexpected token') ? message.replace(/, .*$/s, '') : message;
 }
 
 function mediaType(request: FastifyRequest): string {

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { EngineUnavailable } from '../engine/engine.js';
 import { HubError, InvalidRequest, PermissionMissing } from '../hub/errors.js';
+import { withoutCredentials } from './redaction.js';
 
 /** What is wrong with one part of what was sent. */
 export interface InputError {
@@ -161,10 +162,10 @@ export function problemBody({ status, code, message, extra }: HttpProblem, insta
     type: `urn:interchat:problem:${code}`,
     title: TITLES[code] ?? STATUS_CODES[status] ?? code,
     status,
-    detail: message,
+    detail: withoutCredentials(message),
     instance,
     code,
-    errors: extra.errors,
+    errors: extra.errors?.map(({ path, message }) => ({ path: withoutCredentials(path), message })),
     permission: extra.permission,
   };
 }
@@ -181,10 +182,10 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
     .send(JSON.stringify(problemBody(problem, pathOf(request.raw.url))));
 }
 
-/** The path without the query, which may hold a token. */
+/** The path without the query, which may hold a token; nor is there one that was put into the path itself. */
 export function pathOf(url = '/'): string {
   const end = url.search(/[?#]/);
-  return end < 0 ? url : url.slice(0, end);
+  return withoutCredentials(end < 0 ? url : url.slice(0, end));
 }
 
 function sentence(text: string): string {
