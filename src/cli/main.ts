@@ -7,6 +7,9 @@ import { endWhenPipeCloses, note, write } from './output.js';
 import { errorLine } from './wording.js';
 
 const [name, ...rest] = process.argv.slice(2);
+// Whoever has a login on the machine can list the arguments of all processes. A secret that is given as a flag is among those of this
+// one only until here; the environment can be read by the same user alone.
+process.title = name !== undefined && COMMANDS.has(name) ? `interchat ${name}` : 'interchat';
 const code = await main(name, rest);
 // Sockets and standard input need not keep the process; what was written has to be taken first.
 await write('');
