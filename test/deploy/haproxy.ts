@@ -1,17 +1,7 @@
 import { cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support/folder.js';
-import {
-  adapt,
-  addresses,
-  type Change,
-  DEPLOY,
-  missing,
-  type ProxyKind,
-  run,
-  surroundings,
-  upstreams,
-} from './proxy.js';
+import { adapt, type Change, DEPLOY, missing, proxyAt, type ProxyKind, run, surroundings, upstreams } from './proxy.js';
 
 export const haproxy: ProxyKind = {
   name: 'HAProxy',
@@ -36,7 +26,7 @@ export const haproxy: ProxyKind = {
         ? []
         : ['timeout client', 'timeout server'].map((name): Change => [`${name} 90s`, `${name} ${idle}s`])),
     ]);
-    await run(t, ['haproxy', '-db', '-f', file], [plain, tls]);
-    return addresses(plain, tls, certificate);
+    const said = await run(t, ['haproxy', '-db', '-f', file], [plain, tls]);
+    return proxyAt(plain, tls, certificate, async () => said());
   },
 };

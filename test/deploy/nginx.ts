@@ -1,17 +1,7 @@
-import { cp, readFile } from 'node:fs/promises';
+import { cp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support/folder.js';
-import {
-  adapt,
-  addresses,
-  type Change,
-  DEPLOY,
-  missing,
-  type ProxyKind,
-  run,
-  surroundings,
-  upstreams,
-} from './proxy.js';
+import { adapt, type Change, DEPLOY, missing, proxyAt, type ProxyKind, run, surroundings, upstreams } from './proxy.js';
 
 const FILES = ['nginx.conf', 'upstream.conf', 'away.conf', 'locations.conf', 'plain.conf', 'tls.conf'] as const;
 
@@ -57,7 +47,13 @@ export const nginx: ProxyKind = {
     // As root its workers would become somebody who may not enter the folder.
     const user = process.getuid?.() === 0 ? 'user root;' : '';
     const directives = `daemon off; pid ${join(folder, 'nginx.pid')}; ${user}`;
-    await run(t, ['nginx', '-p', folder, '-c', join(folder, 'nginx.conf'), '-g', directives], [plain, tls]);
-    return addresses(plain, tls, certificate);
+    const said = await run(
+      t,
+      ['nginx', '-p', folder, '-c', join(folder, 'nginx.conf'), '-g', directives],
+      [plain, tls],
+    );
+    if (setting.full) await rm(join(folder, 'client_body'), { recursive: true });
+    const accesses = join(folder, 'access.log');
+    return proxyAt(plain, tls, certificate, async () => (await readFile(accesses, 'utf8')) + said());
   },
 };

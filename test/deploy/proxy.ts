@@ -16,6 +16,8 @@ export interface Proxy {
   readonly tlsUrl: string;
   /** What to trust to believe {@link tlsUrl}. */
   readonly ca: string;
+  /** All that it has logged so far: of requests, and of what went wrong. */
+  logs(): Promise<string>;
 }
 
 export interface Setting {
@@ -23,6 +25,8 @@ export interface Setting {
   readonly upstreams: readonly number[];
   /** The time for which either side may be silent, in seconds, where it is not to be the one that is shipped. */
   readonly idle?: number;
+  /** Whether it cannot put large bodies into files, as if its disk were full. */
+  readonly full?: boolean;
 }
 
 /** A program that can stand before InterChat. */
@@ -63,24 +67,35 @@ export async function surroundings(folder: string) {
   return { plain: await lastingPort(), tls: await lastingPort(), certificate: await makeCertificate(folder) };
 }
 
-export async function addresses(plain: number, tls: number, { certificate }: Certificate): Promise<Proxy> {
+export async function proxyAt(
+  plain: number,
+  tls: number,
+  { certificate }: Certificate,
+  logs: () => Promise<string>,
+): Promise<Proxy> {
   return {
+    logs,
     url: `http://localhost:${plain}`,
     tlsUrl: `https://localhost:${tls}`,
     ca: await readFile(certificate, 'utf8'),
   };
 }
 
-/** Runs a command until the test ends; resolves when it listens on all of these ports. */
-export async function run(t: Test, [command = '', ...args]: string[], ports: readonly number[]): Promise<void> {
-  const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+/**
+ * Runs a command until the test ends; resolves when it listens on all of these ports.
+ * @returns what it has said so far
+ */
+export async function run(t: Test, [command = '', ...args]: string[], ports: readonly number[]): Promise<() => string> {
+  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+  for (const output of [child.stdout, child.stderr])
+    output.setEncoding('utf8').on('data', (text: string) => (said += text));
   t.teardown(() => end(child));
   await waitFor(async () => {
     if (child.exitCode !== null) throw new Error(`${command} ended with ${child.exitCode}: ${said}`);
     return (await Promise.all(ports.map(isOpen))).every(Boolean);
   });
+  return () => said;
 }
 
 async function end(child: ChildProcess): Promise<void> {

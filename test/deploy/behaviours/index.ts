@@ -2,6 +2,7 @@ import type { Test } from 'tap';
 import type { ProxyKind } from '../proxy.js';
 import { answersLines } from './bulk.js';
 import { drains, failsOver } from './handing-over.js';
+import { keepsSecrets } from './logging.js';
 import { repeatsNothing, survivesKill } from './losing-nothing.js';
 import { hidesMetrics, passesOn, servesPage } from './passing-on.js';
 import { comeAtOnce, livesByHeartbeats, manyOnOneConnection, noticesLeaving } from './streaming.js';
@@ -18,6 +19,7 @@ export const ordinarily: Behaviours = [
   ['InterChat learns the host and the address of the client, and no forged one', passesOn],
   ['the page, as it is compressed and to be kept', servesPage],
   ['what only the operator is to see stays inside', hidesMetrics],
+  ['its logs have no query and no credential, whatever becomes of a request', keepsSecrets],
 ];
 
 /** What is asked of it when an InterChat ends. */
