@@ -23,6 +23,11 @@ export default defineConfig(
     files: ['test/**/*.ts'],
     rules: { '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: true }] },
   },
+  {
+    // How long it takes to compare a secret with === tells how much of a guess was right: crypto.timingSafeEqual does not.
+    files: ['src/{hub,http,identity}/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', ...secretsCompared()] },
+  },
   // The house: arrows never run back (see README, "The house").
   restrict(
     'src/hub',
@@ -45,6 +50,23 @@ export default defineConfig(
   restrict('src/web', ['hub', 'http', 'stream', 'cli', 'engine'], 'the page knows nothing of the server'),
   prettier,
 );
+
+/** Forbids to compare by an operator, or by a method of texts, what is called as secrets are. */
+function secretsCompared() {
+  const names = '/^#?(secret|token|password|passphrase|hash|mac|hmac|signature|fingerprint|credential|operator)$/i';
+  const message = 'Compare secrets with crypto.timingSafeEqual.';
+  const sides = ['left', 'right'].map((side) => [side, side === 'left' ? 'right' : 'left']);
+  const harmless = (side) =>
+    `:not([${side}.type="Identifier"][${side}.name="undefined"]):not([${side}.type="Literal"]):not([${side}.type="UnaryExpression"])`;
+  return [
+    ...sides.flatMap(([side, other]) =>
+      ['name', 'property.name', 'expression.property.name'].map(
+        (where) => `BinaryExpression[operator=/^[!=]==?$/][${side}.${where}=${names}]${harmless(other)}`,
+      ),
+    ),
+    `CallExpression[callee.property.name=/^(equals|compare|localeCompare|startsWith|endsWith)$/][callee.object.name=${names}]`,
+  ].map((selector) => ({ selector, message }));
+}
 
 /** Forbids files under `folder` to import from the rooms named. */
 function restrict(folder, rooms, message) {
