@@ -13,7 +13,7 @@ void t.test('whatever is installed is what it was when it was chosen, from where
   t.same(bound, [], 'none is bound to a place');
 });
 
-void t.test('nothing runs when it is installed', async (t) => {
+void t.test('what wants to run when it is installed is known, and is not let', async (t) => {
   const scripted = locked.filter(([, { hasInstallScript }]) => hasInstallScript).map(([path]) => nameAt(path));
   t.same([...new Set(scripted)].sort(), WITH_SCRIPTS);
   t.same(manifest.allowScripts, Object.fromEntries(WITH_SCRIPTS.map((name) => [name, false])));
