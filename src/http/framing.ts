@@ -5,7 +5,10 @@ import { HttpProblem } from './problem.js';
 import type { UnderWay } from './under-way.js';
 
 /** So many requests of one connection may wait for their turn to be answered. */
-const MOST_IN_LINE = 128;
+const MOST_IN_LINE = 64;
+
+/** Whoever sends so many all the same does not wait for what is said to them. */
+const FAR_TOO_MANY = 4 * MOST_IN_LINE;
 
 /**
  * Refuses what Node's parser lets through, although it leaves open where a request ends or for whom it is: a proxy in front
@@ -22,14 +25,13 @@ export function registerFraming(app: FastifyInstance, underWay: UnderWay): void 
     // Reset meanwhile: nobody is there to be answered, nor has an address by which to be limited or refused.
     if (socket.remoteAddress === undefined) return void socket.destroy();
     // Not to be answered: it may have begun in the middle of another.
-    if (ending.has(socket)) return;
+    if (ending.has(socket)) return void (underWay.inLine(socket) > FAR_TOO_MANY && socket.destroy());
     const problem = faultOf(raw) ?? (underWay.inLine(socket) > MOST_IN_LINE ? tooMany() : undefined);
     // Of what comes in together with a request that asks for another protocol, Node throws the rest away.
     if (problem !== undefined || raw.headers.upgrade !== undefined) {
       ending.add(socket);
       reply.header('connection', 'close');
     }
-    if (problem?.code === 'too-many-requests') socket.pause();
     if (problem !== undefined) throw problem;
     done();
   });

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { Agent, request } from 'node:http';
+import { type Agent, request } from 'node:http';
 import { promisify } from 'node:util';
 import { ask } from '../support/http.js';
 import type { ServerProcess } from '../support/server.js';

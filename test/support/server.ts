@@ -73,15 +73,19 @@ export interface Spawned {
   /** Flags of node itself. */
   readonly nodeArgs?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** How many files it may have open, unless as many as this process. */
+  readonly openFiles?: number;
 }
 
 /** `interchat serve` as built, in a process of its own that can be killed; resolves when it says that it listens. */
 export async function spawnServer(
   t: Test,
-  { folder, port = 0, args = [], nodeArgs = [], env = {} }: Spawned,
+  { folder, port = 0, args = [], nodeArgs = [], env = {}, openFiles }: Spawned,
 ): Promise<ServerProcess> {
   const serve = ['serve', '--port', String(port), '--data', folder, ...engineFor(folder), ...args];
-  const child = spawn(process.execPath, [...nodeArgs, MAIN, ...serve], {
+  const command = [...nodeArgs, MAIN, ...serve];
+  const limited = ['-c', `ulimit -n ${openFiles}; exec "$0" "$@"`, process.execPath, ...command];
+  const child = spawn(openFiles === undefined ? process.execPath : 'sh', openFiles === undefined ? command : limited, {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -173,8 +173,10 @@ export function connect(app: App, context: Context): void {
         }),
       },
       config: { openapi: STREAM_ANSWER },
-      errorHandler: (error, request, reply) =>
-        isToComeBack(request, error) ? turnAway(reply, formatOf(request)) : (reply as FastifyReply).send(error),
+      errorHandler: (error, request, reply) => {
+        if (isToComeBack(request, error)) turnAway(reply, formatOf(request));
+        else (reply as FastifyReply).send(error);
+      },
     },
     async (request, reply) => {
       const format = formatOf(request);
