@@ -87,6 +87,8 @@ export class UnderWay {
       if (!isRefused) (response as Response)[HELD] = memory.begin(body);
       this.#follow(response, method, url, ended);
       if (!isRefused) return done();
+      // What comes of its body is thrown away at once, and not kept until the answer is out.
+      raw.resume();
       if (why === CONNECTIONS) reply.header('connection', 'close');
       done(overloaded(why));
     });

@@ -128,3 +128,23 @@ void t.test('pages fit together while others write', async (t) => {
   await writer;
   t.same(read, written.slice(0, read.length));
 });
+
+void t.test('a page ends when it becomes long, and the next goes on there', async (t) => {
+  const { room } = await serve(t);
+  const sent = Array.from({ length: 150 }, (_, n) => `${n} `.padEnd(60_000, 'x'));
+  for (const text of sent) await room.send(text);
+  const lengthOf = (page: Page) => texts(page).reduce((sum, text) => sum + text.length, 0);
+  const most = 8 * 1024 * 1024;
+  for (const query of ['?limit=1000', '?limit=1000&q=x']) {
+    const first = await room.read(query);
+    t.ok(first.messages.length < 150 && lengthOf(first) <= most, `${first.messages.length} messages${query}`);
+    const second = await room.read(`${query}&after=${first.cursor}`);
+    t.same([...texts(first), ...texts(second)], sent, 'forwards');
+    t.equal(second.gap, false);
+    const newest = await room.read(`${query}&before=999999999999999`);
+    t.ok(lengthOf(newest) <= most);
+    const older = await room.read(`${query}&before=${newest.messages[0]?.id}`);
+    t.same([...texts(older), ...texts(newest)], sent, 'backwards');
+    t.same([newest.gap, older.gap], [false, false]);
+  }
+});

@@ -174,3 +174,33 @@ void t.test('streams asked for behind one another are all over when their connec
   // Nor does it wait for them when it stops.
   await server.stop();
 });
+
+void t.test(
+  'a stream that comes back too soon is told to come later: an error would be the end of an EventSource',
+  async (t) => {
+    const server = await startServer(t, { rateLimit: 2, trustProxy: ['loopback'] });
+    const first = await EventReader.open(t, `${server.url}/events`);
+    const { id } = await first.next();
+    const from = { 'x-forwarded-for': '192.0.2.1' };
+    const answers = await Promise.all(Array.from({ length: 6 }, () => ask(`${server.url}/clients`, { headers: from })));
+    t.ok(
+      answers.some(({ status }) => status === 429),
+      'too many come from there',
+    );
+    const many = Array.from({ length: 6 }, () =>
+      EventReader.open(t, `${server.url}/events`, { ...from, 'last-event-id': String(id) }),
+    );
+    const back = await Promise.all(many);
+    t.ok(back.every(({ response }) => response.statusCode === 200));
+    const events = await Promise.all(back.map((stream) => stream.next()));
+    const later = events.filter(({ event }) => event === 'bye');
+    t.ok(later.length > 0 && later.every(({ retry = 0 }) => retry >= 1000 && retry <= 5000));
+    const anew = await Promise.all(
+      Array.from({ length: 6 }, () => ask(`${server.url}/events`, { headers: { ...from, accept: 'image/png' } })),
+    );
+    t.ok(
+      anew.some(({ status }) => status === 429),
+      'one that is new is refused',
+    );
+  },
+);
