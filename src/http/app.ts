@@ -56,6 +56,8 @@ export async function buildApp({
       void sendProblem(request, reply.headers(security), toHttpProblem(error, settings.maxBody));
     },
   }).withTypeProvider<ZodTypeProvider>();
+  // Who asks and then ends its half of the connection, as tools do at the end of their input, still wants the answer.
+  Object.assign(app.server, { httpAllowHalfOpen: true });
   const patience = settings.requestTimeout * 1000;
   const connections = Connections.of(await mostOpenFiles());
   connections.count(app.server);

@@ -204,3 +204,32 @@ void t.test(
     );
   },
 );
+
+void t.test('who asks and says no more, as some tools do at the end of their input, is answered', async (t) => {
+  const server = await startServer(t);
+  const { port } = server;
+  const client = (await ask(`${server.url}/clients`, { method: 'POST' })).json as unknown as { token: string };
+  const said = async (text: string) => {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).setEncoding('utf8');
+    let answer = '';
+    socket.on('data', (part: string) => (answer += part));
+    socket.end(text);
+    await once(socket, 'end');
+    socket.destroy();
+    return answer;
+  };
+  const host = 'Host: localhost\r\n';
+  t.match(await said(`GET /clients HTTP/1.1\r\n${host}\r\n`), /^HTTP\/1\.1 200 [\s\S]*"total":1/);
+  const send = `POST /clients/1/messages HTTP/1.1\r\n${host}Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi`;
+  t.match(await said(send + send), /^HTTP\/1\.1 201 [\s\S]*HTTP\/1\.1 201 /, 'each of two');
+  const wait = `GET /clients/1/messages?wait=60&after=2 HTTP/1.1\r\n${host}Authorization: Bearer ${client.token}\r\n\r\n`;
+  t.match(await said(wait), /^HTTP\/1\.1 200 [\s\S]*"messages":\[\]/, 'who waits, at once: it might be gone as well');
+  t.match(await said('GET /cli'), /^HTTP\/1\.1 400 /, 'half a request is none');
+  // Of a stream nobody could tell whether somebody still listens.
+  t.match(
+    await said(`GET /clients HTTP/1.1\r\n${host}\r\nGET /events?name=b HTTP/1.1\r\n${host}\r\n`),
+    /HTTP\/1\.1 200 /,
+  );
+  t.match(await said(`GET /events?name=a HTTP/1.1\r\n${host}\r\n`), /^(HTTP\/1\.1 200 [\s\S]*)?$/);
+  await waitFor(async () => (await metrics(server)).interchat_streams === 0);
+});

@@ -1,4 +1,5 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
@@ -184,6 +185,7 @@ export function connect(app: App, context: Context): void {
       const { acting, index, position, welcome } = await admit(context, request, reply);
       const connection = new Connection(index, acting.caller, acting.address);
       endWith(reply.raw, hub, connection);
+      endWithInput(request.raw, reply.raw);
       const open = (client: ClientInfo) => {
         // The head and the welcome in one write.
         const { socket } = reply.raw;
@@ -251,6 +253,25 @@ function cursorsOf(request: FastifyRequest, query: Query): string[] {
 function endWith(response: ServerResponse, hub: HttpHub, connection: Connection): void {
   if (response.destroyed) hub.disconnected(connection);
   else response.on('close', () => hub.disconnected(connection));
+}
+
+/**
+ * Ends a stream when the other side says that nothing more comes from it. An answer would still be taken, but whether somebody
+ * listens to a stream can be told by this alone.
+ */
+function endWithInput({ socket }: IncomingMessage, response: ServerResponse): void {
+  const end = response.socket ? destroy : () => response.once('socket', destroyed);
+  if (socket.readableEnded) end.call(socket);
+  else socket.on('end', end);
+}
+
+/** Shared by all streams, as there are many. */
+function destroy(this: Socket): void {
+  this.destroy();
+}
+
+function destroyed(socket: Socket): void {
+  socket.destroy();
 }
 
 /**
