@@ -37,9 +37,11 @@ void t.test('whatever is done to a server, what was acknowledged reaches all it 
   t.comment(`--minutes ${minutes} --seed ${seed}`);
   const until = performance.now() + minutes * 60_000;
   const random = randomBy(seed);
-  const disk = await smallDisk(t, '64m');
+  const disk = await smallDisk(t, '256m');
   if (!disk) return;
-  const victim = await Victim.start(t, { folder: join(disk.folder, 'data'), args: ['--grace', '120'] });
+  // So many are kept that nobody misses one, and so few that the disk has room for them, however long this goes on.
+  const args = ['--grace', '120', '--keep-messages', '200'];
+  const victim = await Victim.start(t, { folder: join(disk.folder, 'data'), args });
   const proxy = await SlowProxy.start(t, victim.port, random);
   const urls = [victim.url, proxy.url];
 
@@ -63,6 +65,17 @@ void t.test('whatever is done to a server, what was acknowledged reaches all it 
     await Promise.all(senders.map((sender) => sender.until(() => sender.caughtUp > now)));
     await Promise.all(readers.map((reader) => reader.until(() => reader.isWelcome)));
     await waitFor(async () => (await ask(`${victim.url}/readyz`)).status === 200);
+  }
+  /** What is not well. */
+  async function illness(): Promise<string> {
+    const { text } = await ask(`${victim.url}/readyz`).catch((error: Error) => ({ text: error.message }));
+    const { text: figures } = await ask(`${victim.url}/metrics`).catch((error: Error) => ({ text: error.message }));
+    const away = readers.filter(({ isWelcome }) => !isWelcome).length;
+    const failures = senders.map(
+      (sender) => `${Math.round(performance.now() - sender.caughtUp)} ms ${[...sender.failures].join(' ')}`,
+    );
+    const store = figures.match(/^interchat_(store|memory)\w*(\{.*\})? .*$/gm)?.join(', ');
+    return `${text}; ${store}; ${away} readers are away; since they caught up: ${failures.join('; ')}`;
   }
   /** Until a sender was told that it cannot be done now. */
   async function refused(): Promise<void> {
@@ -168,7 +181,7 @@ void t.test('whatever is done to a server, what was acknowledged reaches all it 
     ]);
   } else t.pass('syncs that fail', { skip: 'NOT TESTED: there is no C compiler' });
 
-  await within(well(), 'it does not begin');
+  await within(well(), 'it does not begin', illness);
   // All of them once, however long that takes; then on until the time is over.
   for (let n = 0, round = shuffled(harms, random); n < harms.length || performance.now() < until; n++) {
     if (round.length === 0) round = shuffled(harms, random);
@@ -177,7 +190,7 @@ void t.test('whatever is done to a server, what was acknowledged reaches all it 
     const began = performance.now();
     await within(harm(), `${what} is not over`);
     const over = performance.now();
-    await within(well(), `${what}: not all is well again`);
+    await within(well(), `${what}: not all is well again`, illness);
     t.comment(`done after ${seconds(over - began)}; all was well ${seconds(performance.now() - over)} later`);
     await pause(random() * 500);
   }
@@ -225,13 +238,13 @@ void t.test('who was away for longer than messages are kept is told of all that 
 });
 
 /** @throws Error that says so where it takes longer than everything has to. */
-async function within(promise: Promise<void>, otherwise: string): Promise<void> {
+async function within(promise: Promise<void>, otherwise: string, why = async () => ''): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${otherwise} after ${seconds(PATIENCE)}`)), PATIENCE);
+  const late = new Promise<true>((resolve) => {
+    timer = setTimeout(() => resolve(true), PATIENCE);
   });
   try {
-    await Promise.race([promise, late]);
+    if (await Promise.race([promise, late])) throw new Error(`${otherwise} after ${seconds(PATIENCE)}: ${await why()}`);
   } finally {
     clearTimeout(timer);
   }

@@ -1,9 +1,9 @@
 /** Characters of a text that is a long one. */
 const LONG = 40_000;
 
-/** What is sent for a text: of one in sixteen far more, so that stores and sockets have as much to do as with what users send. */
+/** What is sent for a text: of one in fifty far more, so that stores and sockets have as much to do as with what users send. */
 export function padded(text: string): string {
-  return text.endsWith('7') && text.length % 2 === 0 ? `${text} `.padEnd(LONG, 'x') : text;
+  return /[38]7$/.test(text) ? `${text} `.padEnd(LONG, 'x') : text;
 }
 
 /** Of what came, the text that it was sent for; something that nobody sent where it did not come whole. */
