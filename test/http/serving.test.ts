@@ -230,6 +230,15 @@ void t.test('who asks and says no more, as some tools do at the end of their inp
     await said(`GET /clients HTTP/1.1\r\n${host}\r\nGET /events?name=b HTTP/1.1\r\n${host}\r\n`),
     /HTTP\/1\.1 200 /,
   );
+  // Nor of one that came behind another request, and says no more only later.
+  const later = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).setEncoding('utf8');
+  later.write(`${wait.replace('wait=60', 'wait=0.5')}GET /events?name=c HTTP/1.1\r\n${host}\r\n`);
+  await new Promise<void>((resolve) => {
+    later.on('data', (part: string) => part.includes('event: welcome') && resolve());
+  });
+  later.end();
+  await waitFor(async () => (await metrics(server)).interchat_streams === 0);
+  later.destroy();
   t.match(await said(`GET /events?name=a HTTP/1.1\r\n${host}\r\n`), /^(HTTP\/1\.1 200 [\s\S]*)?$/);
   await waitFor(async () => (await metrics(server)).interchat_streams === 0);
 });

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -185,7 +185,7 @@ export function connect(app: App, context: Context): void {
       const { acting, index, position, welcome } = await admit(context, request, reply);
       const connection = new Connection(index, acting.caller, acting.address);
       endWith(reply.raw, hub, connection);
-      endWithInput(request.raw, reply.raw);
+      endWithInput(reply.raw);
       const open = (client: ClientInfo) => {
         // The head and the welcome in one write.
         const { socket } = reply.raw;
@@ -257,21 +257,22 @@ function endWith(response: ServerResponse, hub: HttpHub, connection: Connection)
 
 /**
  * Ends a stream when the other side says that nothing more comes from it. An answer would still be taken, but whether somebody
- * listens to a stream can be told by this alone.
+ * listens to a stream can be told by this alone. One that waits for its turn does so when it comes.
  */
-function endWithInput({ socket }: IncomingMessage, response: ServerResponse): void {
-  const end = response.socket ? destroy : () => response.once('socket', destroyed);
-  if (socket.readableEnded) end.call(socket);
-  else socket.on('end', end);
+function endWithInput(response: ServerResponse): void {
+  const { socket } = response;
+  if (socket) endTogether(socket);
+  else response.once('socket', endTogether);
+}
+
+function endTogether(socket: Socket): void {
+  if (socket.readableEnded) socket.destroy();
+  else socket.on('end', destroy);
 }
 
 /** Shared by all streams, as there are many. */
 function destroy(this: Socket): void {
   this.destroy();
-}
-
-function destroyed(socket: Socket): void {
-  socket.destroy();
 }
 
 /**
