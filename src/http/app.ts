@@ -101,8 +101,7 @@ export async function buildApp({
   };
   app.addHook('onClose', () => heartbeat.stop());
   metrics.observe(hub);
-  metrics.observeMemory('requests', requestMemory);
-  metrics.observeMemory('streams', backlog);
+  metrics.observeMemory({ requests: requestMemory, streams: backlog });
 
   app.setValidatorCompiler(validatorCompiler);
   // Answers are made by this code alone and checked against their schemas in its tests, not again for each request.

@@ -29,9 +29,10 @@ export class Connections {
 
   count(server: Server): void {
     if (this.most !== Infinity) server.maxConnections = this.most;
+    const closed = () => void this.#open--;
     server.on('connection', (socket) => {
       this.#open++;
-      socket.once('close', () => this.#open--);
+      socket.once('close', closed);
     });
   }
 }

@@ -11,7 +11,6 @@ export class Metrics implements StreamObserver {
   readonly #closes: Counter<'reason'>;
   readonly #gaps: Counter;
   readonly #appendSeconds: Histogram;
-  readonly #memories = new Map<string, { readonly used: number; readonly most: number }>();
   #accepted = 0;
   #deliveries = 0;
   /** How many requests were answered, by route, then by method and status. */
@@ -141,19 +140,16 @@ export class Metrics implements StreamObserver {
     });
   }
 
-  /** Shows how much of the memory that some may have together is used, looked up when somebody asks. */
-  observeMemory(by: 'requests' | 'streams', memory: { readonly used: number; readonly most: number }): void {
-    this.#memories.set(by, memory);
-    if (this.#memories.size > 1) return;
-    const memories = this.#memories;
-    const gauge = (name: string, help: string, value: 'used' | 'most') =>
+  /** Shows how much is used of the memory that some may have together, and how much that may be, looked up when somebody asks. */
+  observeMemory(memories: Readonly<Record<'requests' | 'streams', Memory>>): void {
+    const gauge = (name: string, help: string, value: keyof Memory) =>
       new Gauge({
         name,
         help,
         labelNames: ['by'],
         registers: [this.registry],
         collect() {
-          for (const [by, one] of memories) this.set({ by }, one[value]);
+          for (const [by, memory] of Object.entries(memories)) this.set({ by }, memory[value]);
         },
       });
     gauge('interchat_memory_bytes', 'Bytes that all requests under way hold, and that wait for all streams.', 'used');
@@ -189,6 +185,12 @@ export class Metrics implements StreamObserver {
     if (answered) answered.count++;
     else answers.set(key, { method, route, status, count: 1 });
   }
+}
+
+/** In bytes. */
+interface Memory {
+  readonly used: number;
+  readonly most: number;
 }
 
 /** In bytes. */

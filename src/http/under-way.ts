@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Connections } from './connections.js';
 import { HttpProblem } from './problem.js';
 import type { RequestMemory } from './request-memory.js';
+import { LOOK_EVERY } from './timeouts.js';
 
 /** A request that has ended. */
 export interface Ended {
@@ -34,9 +35,6 @@ const SMALL_ANSWER = 16 * 1024;
 
 /** Milliseconds between two times that an overload is told of. */
 const TELL_EVERY = 10_000;
-
-/** How often it is looked for answers that nobody takes, in milliseconds. */
-const LOOK_EVERY = 1000;
 
 /** Milliseconds in which an answer is to be taken in full when others need the memory. */
 const PATIENCE_WHEN_SHORT = 5000;

@@ -1,17 +1,9 @@
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { type Agent, request } from 'node:http';
-import { promisify } from 'node:util';
 import { ask } from '../support/http.js';
 import type { ServerProcess } from '../support/server.js';
 
 export const MIB = 1024 * 1024;
-
-/** How many files one process may have open here; node raises its own limit, and so its children's, as far as it may. */
-export async function openFilesAllowed(): Promise<number> {
-  const { stdout } = await promisify(execFile)('sh', ['-c', 'ulimit -n']);
-  return stdout.trim() === 'unlimited' ? Infinity : Number(stdout);
-}
 
 /** The figures of /metrics by their names with labels. */
 export async function metrics(server: Pick<ServerProcess, 'url'>): Promise<Map<string, number>> {

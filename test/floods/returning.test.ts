@@ -1,13 +1,14 @@
 import { Agent } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { mostOpenFiles } from '../../src/http/connections.js';
 import { temporaryFolder } from '../support/folder.js';
 import { lastingPort } from '../support/port.js';
 import { RawStream } from '../support/raw-stream.js';
 import { type ServerProcess, spawnServer } from '../support/server.js';
-import { inParallel, memoryOf, metrics, openFilesAllowed, post, spanOf } from './flooded.js';
+import { inParallel, memoryOf, metrics, post, spanOf } from './flooded.js';
 
-const FILES = await openFilesAllowed();
+const FILES = await mostOpenFiles();
 /** Of which each takes one; beside them there are the server's own. */
 const STREAMS = Math.min(15_000, FILES - 1_000);
 /** So many connects at a time at first: what is asked here is what many streams cost, not how fast they can come. */
