@@ -19,7 +19,7 @@ export const command: Command = {
     const { file, config } = readMovingArguments('backup', args);
     const moved = await moveAll(
       () => openBackupSource(config),
-      async () => (file === '-' ? openPipeTarget(write) : openNewFileTarget(file)),
+      async () => (file === '-' ? openPipeTarget(write, 'backup') : openNewFileTarget(file)),
     );
     if (moved) note(movedLine(`Backed up to ${file === '-' ? 'standard output' : file}`, moved));
     return ExitCode.done;

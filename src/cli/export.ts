@@ -19,7 +19,7 @@ export const command: Command = {
     const { file, config } = readMovingArguments('export', args);
     const moved = await moveAll(
       () => openEngineSource(config),
-      async () => (file === '-' ? openPipeTarget(write) : openFileTarget(file)),
+      async () => (file === '-' ? openPipeTarget(write, 'export') : openFileTarget(file)),
     );
     const where = file === '-' ? 'standard output' : file;
     note(

@@ -18,7 +18,7 @@ export const command: Command = {
   async run(args) {
     const { file, config } = readMovingArguments('import', args);
     const moved = await moveAll(
-      async () => (file === '-' ? openPipeSource(process.stdin) : openFileSource(file)),
+      async () => (file === '-' ? openPipeSource(process.stdin, 'export') : openFileSource(file, 'export')),
       () => openEngineTarget(config),
     );
     note(moved ? movedLine('Imported', moved) : 'There is nothing to do: everything has been imported already.');

@@ -18,7 +18,7 @@ export const command: Command = {
   async run(args) {
     const { file, config } = readMovingArguments('restore', args);
     const moved = await moveAll(
-      async () => (file === '-' ? openPipeSource(process.stdin) : openFileSource(file)),
+      async () => (file === '-' ? openPipeSource(process.stdin, 'backup') : openFileSource(file, 'backup')),
       () => openRestorationTarget(config),
     );
     note(moved ? movedLine('Restored', moved) : 'There is nothing to do: everything has been restored already.');

@@ -45,15 +45,24 @@ export interface ArchiveSummary {
   readonly secret?: string;
 }
 
+/**
+ * What an archive was written for. Clients of a `backup` may have gone on with ids that it does not have; clients of an `export`
+ * may not.
+ */
+export type ArchiveKind = 'backup' | 'export';
+
 /** Where everything comes from. Asked once for each, in the order in which they stand here: it may be a pipe. */
 export interface ArchiveSource {
   summary(): Promise<ArchiveSummary>;
-  /** Entries of all topics behind this place that are kept and have not expired, in ascending order. */
-  entries(after: Seq): AsyncIterable<ArchivedEntry>;
   /** Of each topic that was trimmed, and is not 0. */
   floors(): AsyncIterable<ArchivedFloor>;
   /** All records; a second time in the same order, if nothing has changed. */
   records(): AsyncIterable<ArchivedRecord>;
+  /**
+   * Entries of all topics behind this place that are kept and have not expired, in ascending order. The last part: a source that
+   * can find out whether it gave everything, and gave one state, throws at the end if it did not.
+   */
+  entries(after: Seq): AsyncIterable<ArchivedEntry>;
   close(): Promise<void>;
 }
 
@@ -65,10 +74,15 @@ export interface ArchiveTarget {
    * @throws ArchiveUnusable when there is something in it that is not of this archive; nothing is changed then
    */
   begin(summary: ArchiveSummary): Promise<Seq | 'finished'>;
+  /**
+   * Takes all floors, then all records. Called once in each run, before the entries: of an archive that was cut short, the clients
+   * are there. A later run brings the same ones again.
+   */
+  rows(floors: AsyncIterable<ArchivedFloor>, records: AsyncIterable<ArchivedRecord>): Promise<void>;
   /** Takes entries behind those before; resolves when it can take more. After a crash, `begin` says how many have got there. */
   entries(entries: readonly ArchivedEntry[]): Promise<void>;
-  /** The last step, durable when it resolves: from then on a server may use it. Reads all floors first, then all records. */
-  finish(floors: AsyncIterable<ArchivedFloor>, records: AsyncIterable<ArchivedRecord>): Promise<void>;
+  /** The last step, durable when it resolves: from then on a server may use it. */
+  finish(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -33,15 +33,16 @@ export async function move(
     const after = await target.begin(summary);
     if (after === 'finished') return undefined;
     const count = { entries: 0, records: 0 };
+    await target.rows(
+      source.floors(),
+      counted(source.records(), () => count.records++),
+    );
     for await (const batch of batches(source.entries(after))) {
       await target.entries(batch);
       count.entries += batch.length;
       progress(batch.at(-1)?.seq ?? after, summary.last);
     }
-    await target.finish(
-      source.floors(),
-      counted(source.records(), () => count.records++),
-    );
+    await target.finish();
     return { after, ...count };
   } finally {
     await target.close();

@@ -113,8 +113,12 @@ void t.test('a backup of a server that is stopped', async (t) => {
   const piped = await run(['backup', '-', '--data', data]);
   t.match(piped, { code: 0, stderr: 'Backed up to standard output: 1 entry and 2 records.\n' });
   await writeFile(join(folder, 'piped'), piped.stdout);
-  t.match(await run(['import', join(folder, 'piped'), '--data', join(folder, 'imported')]), { code: 0 });
-  const there = await serving(t, join(folder, 'imported'), ({ url }) => textsIn(url, 'lobby'));
+  t.match(await run(['import', join(folder, 'piped'), '--data', join(folder, 'imported')]), {
+    code: 1,
+    stderr: /^interchat: [^\n]+ is a backup, not an export: [^\n]+ Run interchat restore with it\.\n$/,
+  });
+  t.match(await run(['restore', join(folder, 'piped'), '--data', join(folder, 'restored')]), { code: 0 });
+  const there = await serving(t, join(folder, 'restored'), ({ url }) => textsIn(url, 'lobby'));
   t.same([...there], [[id, 'kept']]);
 });
 
@@ -198,7 +202,16 @@ void t.test('a restoration that was killed is gone on with, and not as an import
   t.equal(await restoring.exited, null);
   const started = await run(['serve', '--port', '0', '--data', to]);
   t.match(started, { code: 1, stderr: /A restoration of [^\n]+ has not come to its end\. [^\n]+\n$/ });
-  t.match(await run(['import', file, '--data', to]), { code: 1, stderr: /or restoration, has not come to its end/ });
+  const exported = join(folder, 'export');
+  t.match(await run(['export', exported, '--data', data]), { code: 0 });
+  t.match(await run(['import', exported, '--data', to]), {
+    code: 1,
+    stderr: /or restoration, has not come to its end/,
+  });
+  t.match(await run(['restore', exported, '--data', join(folder, 'none')]), {
+    code: 1,
+    stderr: /^interchat: [^\n]+ is an export, not a backup\. Run interchat import with it;[^\n]+\n$/,
+  });
   t.match(await run(['restore', file, '--data', to]), {
     code: 0,
     stderr: /^Restored: .* interrupted behind entry \d+\.\n$/,
@@ -344,7 +357,7 @@ void t.test('after a restoration nobody misses a message silently, and nobody be
   }
 
   const again = join(folder, 'again');
-  t.match(await run(['backup', again, '--data', join(folder, 'second')]), { code: 0 });
+  t.match(await run(['export', again, '--data', join(folder, 'second')]), { code: 0 });
   t.match(await run(['import', again, '--data', join(folder, 'moved')]), { code: 0 });
   await serving(t, join(folder, 'moved'), async ({ url }) => {
     t.equal((await ask(`${url}/clients/2/messages`, { token: bob.token })).status, 200);

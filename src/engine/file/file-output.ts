@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { ArchiveUnusable } from '../archive.js';
 import type { Seq } from '../engine.js';
-import { readHeader, readLine } from './format.js';
+import { Digest, isSealed, readHeader, readLine } from './format.js';
 import { linesOf } from './lines.js';
 import type { Output, Written } from './output.js';
 
@@ -13,6 +13,8 @@ const CHUNK = 1024 * 1024;
 const ENTRY = Buffer.from('{"seq":');
 const FLOOR = Buffer.from('{"topic":');
 const RECORD = Buffer.from('{"key":');
+
+const LINE_FEED = Buffer.from('\n');
 
 /**
  * A file for its owner alone, since what tokens are signed with is in it. One that is there already is gone on with behind its
@@ -76,34 +78,44 @@ export class FileOutput implements Output {
     return header.startsWith(buffer.toString());
   }
 
-  /** Finds where the entries end, and cuts off what is behind: floors and records are few, and come anew. */
+  /** Finds where the entries end. Without one, not all floors and records may be there: they come anew then. */
   async #goOn(header: string): Promise<Written> {
+    const counts = { entries: 0, floors: 0, records: 0 };
+    const digest = new Digest();
     let number = 0;
-    let entries = 0;
     let last: Buffer | undefined;
+    let headerEnd = 0;
     let end = 0;
-    let at = 0;
     for await (const line of linesOf(this.#chunks())) {
-      number++;
-      at += line.length + 1;
-      if (number === 1) {
-        this.#assertSame(line.toString(), header);
-        end = at;
-      } else if (begins(line, ENTRY)) {
-        entries++;
-        last = line;
-        end = at;
-      } else if (!begins(line, FLOOR) && !begins(line, RECORD)) {
-        if (readLine(line.toString())?.kind !== 'end') throw this.#damaged(number);
-        return { finished: true, entries, after: 0 as Seq };
+      if (++number === 1) {
+        this.#assertSame(line, header);
+        headerEnd = end = line.length + 1;
+        continue;
       }
+      if (!isSealed(line)) throw this.#damaged(number);
+      if (begins(line, ENTRY)) {
+        counts.entries++;
+        last = line;
+      } else if (begins(line, FLOOR)) counts.floors++;
+      else if (begins(line, RECORD)) counts.records++;
+      else {
+        const read = readLine(line);
+        if (read?.kind !== 'end' || read.digest !== digest.text) throw this.#damaged(number);
+        return { finished: true, entries: counts.entries, after: 0 as Seq };
+      }
+      digest.add(line);
+      digest.add(LINE_FEED);
+      end += line.length + 1;
     }
     if (number === 0) throw this.#foreign();
-    const read = last && readLine(last.toString());
-    if (last && read?.kind !== 'entry') throw this.#damaged(entries + 1);
-    await this.file.truncate(end);
-    this.#end = end;
-    return { finished: false, entries, after: read?.kind === 'entry' ? read.entry.seq : (0 as Seq) };
+    const read = last && readLine(last);
+    if (last && read?.kind !== 'entry') throw this.#damaged(number);
+    // Behind the last whole line there may be a part of one.
+    this.#end = read ? end : headerEnd;
+    await this.file.truncate(this.#end);
+    if (read?.kind !== 'entry') return { finished: false, entries: 0, after: 0 as Seq };
+    const { entries, floors, records } = counts;
+    return { finished: false, entries, after: read.entry.seq, rows: { floors, records, digest } };
   }
 
   async *#chunks(): AsyncIterable<Buffer> {
@@ -115,11 +127,18 @@ export class FileOutput implements Output {
     }
   }
 
-  #assertSame(found: string, header: string): void {
-    if (`${found}\n` === header) return;
-    const [old, now] = [readHeader(found), readHeader(header)];
-    if (!old) throw this.#foreign();
-    if ('summary' in old && now && 'summary' in now && old.summary.epoch === now.summary.epoch) {
+  #assertSame(found: Buffer, header: string): void {
+    if (`${found.toString()}\n` === header) return;
+    const [old, now] = [readHeader(found), readHeader(Buffer.from(header.trimEnd()))];
+    if (old === undefined) throw this.#foreign();
+    if (old === 'damaged') throw this.#damaged(1);
+    if (!old.summary || old.kind === undefined) {
+      throw new ArchiveUnusable(
+        `${this.path} was begun by another version of InterChat. Remove it, or give another file.`,
+      );
+    }
+    if (old.kind === 'backup') throw new ArchiveUnusable(`${this.path} is a backup. Give another file.`);
+    if (typeof now === 'object' && old.summary.epoch === now.summary?.epoch) {
       throw new ArchiveUnusable(
         `${this.path} is an export of the same data at another time: something was changed since. Remove it, or give another file.`,
       );

@@ -6,9 +6,10 @@ const LONGEST = 256 * 1024 * 1024;
 /**
  * The lines of a text as it comes in, each without the line feed at its end. What is behind the last line feed is no line:
  * whoever wrote it was interrupted.
+ * @returns how many bytes are behind the last line feed
  * @throws RangeError for one that is longer than any line may be
  */
-export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, number> {
   let begun: Buffer[] = [];
   let length = 0;
   for await (const chunk of chunks) {
@@ -25,4 +26,5 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncIterable<Buf
     length += chunk.length - at;
     if (length > LONGEST) throw new RangeError('a line is too long');
   }
+  return length;
 }

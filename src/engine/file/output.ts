@@ -1,4 +1,5 @@
 import type { Seq } from '../engine.js';
+import type { Digest } from './format.js';
 
 /** What an earlier run has written. */
 export interface Written {
@@ -6,6 +7,8 @@ export interface Written {
   readonly entries: number;
   /** The place of the last entry, 0 when there is none. */
   readonly after: Seq;
+  /** How many floors and records there are, and of all lines behind the header; undefined where they are to be written yet. */
+  readonly rows?: { readonly floors: number; readonly records: number; readonly digest: Digest };
 }
 
 /** What takes the lines of an archive. */

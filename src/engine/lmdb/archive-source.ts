@@ -88,6 +88,16 @@ class LmdbSource implements ArchiveSource {
     };
   }
 
+  async *floors(): AsyncIterable<ArchivedFloor> {
+    for await (const { key, value } of this.#rowsOf(this.snapshot.tables.floors))
+      yield { topic: key as Topic, floor: value as Seq };
+  }
+
+  async *records(): AsyncIterable<ArchivedRecord> {
+    for await (const { key, value } of this.#rowsOf(this.snapshot.tables.records))
+      yield { key, value: value.value as Json };
+  }
+
   async *entries(after: Seq): AsyncIterable<ArchivedEntry> {
     const { transaction, tables } = this.snapshot;
     const now = this.now();
@@ -110,16 +120,6 @@ class LmdbSource implements ArchiveSource {
       }
       yield* page;
     }
-  }
-
-  async *floors(): AsyncIterable<ArchivedFloor> {
-    for await (const { key, value } of this.#rowsOf(this.snapshot.tables.floors))
-      yield { topic: key as Topic, floor: value as Seq };
-  }
-
-  async *records(): AsyncIterable<ArchivedRecord> {
-    for await (const { key, value } of this.#rowsOf(this.snapshot.tables.records))
-      yield { key, value: value.value as Json };
   }
 
   async close(): Promise<void> {

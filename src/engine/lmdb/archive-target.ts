@@ -51,6 +51,8 @@ class LmdbTarget implements ArchiveTarget {
   readonly #index: TopicIndex;
   readonly #dedup: Dedup;
   #summary: ArchiveSummary | undefined;
+  /** Of the newest record. */
+  #revision = 0;
 
   constructor(
     private readonly folder: string,
@@ -88,6 +90,15 @@ class LmdbTarget implements ArchiveTarget {
     return 0 as Seq;
   }
 
+  async rows(floors: AsyncIterable<ArchivedFloor>, records: AsyncIterable<ArchivedRecord>): Promise<void> {
+    const { store } = this.open;
+    await this.#writeRows(floors, ({ topic, floor }) => void store.floors.put(topic, floor));
+    await this.#writeRows(
+      records,
+      ({ key, value }) => void store.records.put(key, { value, revision: ++this.#revision }),
+    );
+  }
+
   async entries(entries: readonly ArchivedEntry[]): Promise<void> {
     const batch = new Batch(this.open.store, this.#dedup, {
       sealed: () => undefined,
@@ -100,15 +111,11 @@ class LmdbTarget implements ArchiveTarget {
     if (this.#index.waiting >= MANY_WAITING) await this.#file();
   }
 
-  async finish(floors: AsyncIterable<ArchivedFloor>, records: AsyncIterable<ArchivedRecord>): Promise<void> {
+  async finish(): Promise<void> {
     const summary = this.#summary;
     if (!summary) throw new Error('It has not begun.');
-    const { store } = this.open;
-    const { meta } = store;
+    const { meta } = this.open.store;
     await this.#file();
-    await this.#writeRows(floors, ({ topic, floor }) => void store.floors.put(topic, floor));
-    let revision = 0;
-    await this.#writeRows(records, ({ key, value }) => void store.records.put(key, { value, revision: ++revision }));
     if (summary.secret !== undefined) await keepSecret(this.folder, summary.secret);
     const { epoch, last, restorations } = this.restoring ? restored(summary, this.restoring()) : summary;
     const series = Object.entries(summary.series);
@@ -117,7 +124,7 @@ class LmdbTarget implements ArchiveTarget {
       if (restorations) void meta.put(RESTORATIONS, JSON.stringify(restorations));
       for (const [name, number] of series) void meta.put(`${SERIES}${name}`, number);
       void meta.put('last', last);
-      void meta.put('revision', revision);
+      void meta.put('revision', this.#revision);
       void meta.put(IMPORTED, this.#nameOf(summary));
       void meta.remove(IMPORTING);
     });

@@ -69,6 +69,16 @@ class NatsSource implements ArchiveSource {
     };
   }
 
+  async *floors(): AsyncIterable<ArchivedFloor> {
+    for (const { name, value } of this.#sorted(FLOOR)) {
+      yield { topic: name as ArchivedFloor['topic'], floor: Number(value) as Seq };
+    }
+  }
+
+  async *records(): AsyncIterable<ArchivedRecord> {
+    for (const { key, value } of this.#sorted(RECORD)) yield { key: decodeKey(key), value };
+  }
+
   async *entries(after: Seq): AsyncIterable<ArchivedEntry> {
     const { bucket, names, reads } = this.store;
     const now = this.now();
@@ -86,16 +96,6 @@ class NatsSource implements ArchiveSource {
         yield { seq: seq as Seq, topic, body: data, appendedAt, ...(expiresAt === undefined ? {} : { expiresAt }) };
       }
     }
-  }
-
-  async *floors(): AsyncIterable<ArchivedFloor> {
-    for (const { name, value } of this.#sorted(FLOOR)) {
-      yield { topic: name as ArchivedFloor['topic'], floor: Number(value) as Seq };
-    }
-  }
-
-  async *records(): AsyncIterable<ArchivedRecord> {
-    for (const { key, value } of this.#sorted(RECORD)) yield { key: decodeKey(key), value };
     // Nothing locks a stream: a node that was started meanwhile may have written, or trimmed what was not read yet.
     if (this.#snapshot !== undefined && (await this.#findSnapshot()) !== this.#snapshot) {
       throw new EngineUnusable('Something was changed while it was written out. Stop all nodes, and run it again.');

@@ -95,15 +95,19 @@ class NatsTarget implements ArchiveTarget {
     return last as Seq;
   }
 
+  async rows(floors: AsyncIterable<ArchivedFloor>, records: AsyncIterable<ArchivedRecord>): Promise<void> {
+    const { store } = this.#assertBegun();
+    await inRows(floors, ({ topic, floor }) => store.floors.raise(topic, floor));
+    await inRows(records, ({ key, value }) => this.#put(encodeKey(key), value));
+  }
+
   async entries(entries: readonly ArchivedEntry[]): Promise<void> {
     await this.#assertBegun().places.add(entries);
   }
 
-  async finish(floors: AsyncIterable<ArchivedFloor>, records: AsyncIterable<ArchivedRecord>): Promise<void> {
+  async finish(): Promise<void> {
     const { summary, store, places } = this.#assertBegun();
     await places.reach(summary.last);
-    await inRows(floors, ({ topic, floor }) => store.floors.raise(topic, floor));
-    await inRows(records, ({ key, value }) => this.#put(encodeKey(key), value));
     for (const [name, number] of Object.entries(summary.series)) await this.#put(SERIES + name, number);
     if (summary.secret !== undefined) await this.#put(SECRET, { made: summary.secret });
     await places.clear();
