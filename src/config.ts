@@ -52,7 +52,7 @@ export class ConfigError extends Error {
 
 /** What a person has to know about a setting: said by the help text, by the README's table and by a refusal. */
 interface Description {
-  /** What stands for the value in the help text. */
+  /** What stands for the value in the help text; empty for a switch, which needs none. */
   readonly value: string;
   /** Completes "takes …". */
   readonly takes: string;
@@ -113,6 +113,18 @@ const settings = z.object({
     value: 'NUMBER',
     takes: '1, 3 or 5',
     help: 'on how many NATS servers everything is stored before it counts; unless set, 3 if so many are named, else 1',
+  }),
+  /** Whether to go on behind a loss of what was stored, with a new epoch, instead of refusing to start. */
+  acceptLoss: toggle().optional().register(descriptions, {
+    value: '',
+    takes: 'true or false',
+    help: 'start although stored messages are lost: begin a new epoch and tell every reader of the gap; remove it afterwards',
+  }),
+  /** Whether NATS servers before 2.10 may keep replicas. */
+  allowUnsafeNats: toggle().optional().register(descriptions, {
+    value: '',
+    takes: 'true or false',
+    help: 'use replicas on NATS servers before 2.10, which can lose acknowledged messages',
   }),
   /** What tokens and cursors are signed with. Undefined: the data folder keeps one. Never print or log it. */
   secret: z.string().min(32).optional().register(descriptions, {
@@ -271,7 +283,7 @@ export type Config = Readonly<z.output<typeof settings>>;
 type Key = keyof Config;
 
 /** Which engine, and where: what the commands take that open one without serving it. */
-const engineSettings = settings.pick({ data: true, engine: true, replicas: true });
+const engineSettings = settings.pick({ data: true, engine: true, replicas: true, allowUnsafeNats: true });
 
 /** The settings of `interchat export` and `interchat import`, checked. */
 export type EngineConfig = Readonly<z.output<typeof engineSettings>>;
@@ -419,7 +431,7 @@ export function engineConfigHelp(): string {
 }
 
 function helpLines(keys: readonly Key[]): string {
-  const left = keys.map((key) => `  --${flagName(key)} ${describe(key).value}`);
+  const left = keys.map((key) => `  ${usage(key)}`);
   const width = Math.max(...left.map((text) => text.length)) + 2;
   return keys
     .map((key, at) => {
@@ -433,7 +445,7 @@ function helpLines(keys: readonly Key[]): string {
 export function configTable(): string {
   const rows = keys.map((key) => {
     const preset = defaultOf(key);
-    return `| \`--${flagName(key)} ${describe(key).value}\` | \`${variableName(key)}\` | ${preset === '' ? '' : `\`${preset}\``} | ${describe(key).help} |`;
+    return `| \`${usage(key)}\` | \`${variableName(key)}\` | ${preset === '' ? '' : `\`${preset}\``} | ${describe(key).help} |`;
   });
   return ['| flag | variable | default | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
@@ -447,7 +459,9 @@ function read(
 ): { readonly given: ReadonlyMap<Key, Given>; readonly positionals: readonly string[] } {
   const given = new Map([...fromVariables(command, env)].filter(([key]) => takes.includes(key)));
   const flags = new Map(takes.map((key) => [flagName(key), key]));
-  const options = Object.fromEntries([...flags.keys()].map((name) => [name, { type: 'string' as const }]));
+  const options = Object.fromEntries(
+    [...flags].map(([name, key]) => [name, { type: isSwitch(key) ? ('boolean' as const) : ('string' as const) }]),
+  );
   const positionals: string[] = [];
   // Not `strict`: its errors name neither what is accepted nor the nearest flag. The tokens tell everything it checks.
   for (const token of parseArgs({ args, options, strict: false, tokens: true }).tokens) {
@@ -460,6 +474,10 @@ function read(
     if (key === undefined || !token.rawName.startsWith('--')) {
       const known = [...flags.keys()].map(dashed);
       throw new ConfigError(`Unknown flag ${token.rawName}${suggestion(token.rawName, known, '--', command)}`);
+    }
+    if (isSwitch(key)) {
+      given.set(key, { text: token.value ?? 'true', source: token.rawName });
+      continue;
     }
     // `--data --port 80` is a forgotten value, not a folder with the name "--port".
     if (token.value === undefined || (!token.inlineValue && token.value.startsWith('--'))) {
@@ -485,6 +503,15 @@ function describe(key: Key): Description {
   const description = descriptions.get(settings.shape[key]);
   if (description === undefined) throw new Error(`The setting ${key} is not described.`);
   return description;
+}
+
+function isSwitch(key: Key): boolean {
+  return describe(key).value === '';
+}
+
+/** The flag and what stands for its value. */
+function usage(key: Key): string {
+  return `${dashed(flagName(key))} ${describe(key).value}`.trimEnd();
 }
 
 /** The default as one would type it; empty where there is none. */
@@ -521,6 +548,10 @@ function text(least: number, most: number) {
 
 function wholeNumber(least: number, most: number) {
   return z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(least).max(most));
+}
+
+function toggle() {
+  return z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1');
 }
 
 function seconds(least: number, most: number) {

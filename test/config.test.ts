@@ -286,6 +286,20 @@ void t.test('a flag without its value is refused', async (t) => {
   t.match(refusal(['--data', '--port', '80']), /^--data needs a value/);
 });
 
+void t.test('a switch needs no value, and takes true or false', async (t) => {
+  t.equal(readConfig([], {}).acceptLoss, undefined);
+  t.match(readConfig(['--accept-loss', '--port', '1'], {}), { acceptLoss: true, port: 1 });
+  t.match(readConfig(['--accept-loss=false'], { INTERCHAT_ACCEPT_LOSS: 'true' }), { acceptLoss: false });
+  t.match(readConfig([], { INTERCHAT_ACCEPT_LOSS: '1', INTERCHAT_ALLOW_UNSAFE_NATS: 'true' }), {
+    acceptLoss: true,
+    allowUnsafeNats: true,
+  });
+  t.match(refusal(['--accept-loss=yes']), /^--accept-loss: "yes" is not accepted, it takes true or false\./);
+  t.match(refusal(['--accept-loss', 'true']), /^Unexpected argument "true"/);
+  t.match(refusal(['--no-accept-loss']), /^Unknown flag --no-accept-loss/);
+  t.match(configHelp(), /^ {2}--accept-loss {2,}start although/m);
+});
+
 void t.test('what is no flag is refused', async (t) => {
   t.match(refusal(['8080']), /^Unexpected argument "8080"/);
   t.match(refusal(['--', '--port=1']), /^Unexpected argument "--port=1"/);
@@ -296,8 +310,8 @@ void t.test('the help text and the table tell every setting with its default', a
   t.match(configHelp(), /--secret SECRET /);
   t.match(configTable(), /\| `--max-body BYTES` \| `INTERCHAT_MAX_BODY` \| `65536` \| /);
   const settings = configHelp().match(/^ {2}--/gm)?.length;
-  t.equal(settings, 29);
-  t.equal(configTable().split('\n').length, 29 + 2);
+  t.equal(settings, 31);
+  t.equal(configTable().split('\n').length, 31 + 2);
 });
 
 void t.test('the README has the table as it is', async (t) => {
