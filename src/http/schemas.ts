@@ -228,6 +228,17 @@ export const Message = z
   })
   .meta({ id: 'Message', description: 'A message as its addressee gets it.' });
 
+export const StreamMessage = Message.extend({
+  late: z
+    .literal(true)
+    .optional()
+    .meta({
+      description:
+        'The id is lower than one that this stream had before. On NATS a message can be late while a node stood still or servers changed ' +
+        'their leader. It has not come before, and its cursor is not lower. All other ids of a stream ascend.',
+    }),
+}).meta({ id: 'StreamMessage', description: 'A message as a stream gives it.' });
+
 export const SentMessage = Message.extend({
   reach: z
     .number()
@@ -420,7 +431,7 @@ const line = <const Name extends string, Data extends z.ZodType>(event: Name, id
 export const StreamLine = z
   .union([
     line('welcome', cursorText, WelcomeEvent),
-    line('message', cursorText.nullable(), Message),
+    line('message', cursorText.nullable(), StreamMessage),
     line('gap', z.null(), GapEvent),
     line('presence', z.null(), PresenceEvent),
     line('read', z.null(), ReadState),

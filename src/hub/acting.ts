@@ -232,7 +232,7 @@ export class Acting {
   async makePrivateRoom(name: string): Promise<{ readonly room: RoomInfo; readonly fresh: boolean }> {
     const index = this.self();
     this.need(`read:${name}`);
-    const fresh = await this.hub.privateRooms.make(index, name);
+    const fresh = await this.hub.makePrivateRoom(index, name);
     return { room: this.hub.room(name, index), fresh };
   }
 

@@ -212,6 +212,12 @@ export class Clients {
     return (this.#known.get(index)?.held.length ?? 0) > 0;
   }
 
+  /** Other processes in which it has streams. */
+  nodesOf(index: ClientIndex): string[] {
+    const held = this.#known.get(index)?.held ?? [];
+    return held.flatMap(({ node }) => (node === this.engine.leases.node ? [] : [node]));
+  }
+
   /** What it is at this moment, as anybody may see it; undefined when it is not there. */
   peek(index: ClientIndex): ClientInfo | undefined {
     const known = this.#known.get(index);

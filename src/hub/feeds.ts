@@ -23,16 +23,18 @@ export class Delivery {
     readonly position = seq,
     /** What was deleted, where this is no message but says so. */
     readonly deletion: Deletion | undefined = undefined,
+    /** Its reader has had messages with higher ids: the message says so. */
+    readonly isMarkedLate = false,
   ) {}
 
   /** An entry as it was read from the log. */
-  static of({ seq, topic, body }: Entry, position: Seq): Delivery {
-    return new Delivery(seq, body, null, false, position, deletionIn(topic, body));
+  static of({ seq, topic, body }: Entry, position: Seq, isMarkedLate = false): Delivery {
+    return new Delivery(seq, body, null, false, position, deletionIn(topic, body), isMarkedLate);
   }
 
   /** The same for one reader who has read further already. */
-  after(position: Seq): Delivery {
-    return new Delivery(this.seq, this.body, this.committedAt, this.late, position, this.deletion);
+  after(position: Seq, isMarkedLate: boolean): Delivery {
+    return new Delivery(this.seq, this.body, this.committedAt, this.late, position, this.deletion, isMarkedLate);
   }
 }
 

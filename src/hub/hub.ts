@@ -16,6 +16,7 @@ import { Clients, type ClientInfo, type ClientPage, type LeftBecause, type ListQ
 import { Credentials } from './credentials.js';
 import { encodeDeletion } from './deletion.js';
 import { Draining, Forbidden, InvalidRequest, NameTaken, NoSuchMessage, NoSuchRoom } from './errors.js';
+import { EntryPauses } from './entry-pauses.js';
 import { Feeds } from './feeds.js';
 import { type HistoryPage, type HistoryQuery, readHistory } from './history.js';
 import type { Sender } from './message.js';
@@ -149,6 +150,7 @@ export class Hub {
   readonly #feeds: Feeds;
   readonly #sources: Sources;
   readonly #presence: Presence;
+  readonly #pauses: EntryPauses;
   readonly #sending: Sending;
   readonly privateRooms: PrivateRooms;
   readonly #now: () => number;
@@ -168,9 +170,19 @@ export class Hub {
     this.#engine = engine;
     this.#feeds = new Feeds(engine.log);
     this.clients = clients;
-    this.#sources = { log: engine.log, feeds: this.#feeds, scopes: clients };
     this.#now = options.now ?? Date.now;
     this.#onError = options.onError ?? (() => undefined);
+    const streams = {
+      node: engine.leases.node,
+      nodesOf: (index: ClientIndex) => clients.nodesOf(index),
+      refresh: (index: ClientIndex) => this.#refresh(index),
+      following: (index: ClientIndex) =>
+        Promise.all(
+          (this.#connections.get(index) ?? []).flatMap(({ subscription }) => subscription?.following() ?? []),
+        ),
+    };
+    this.#pauses = new EntryPauses(engine.log, streams, this.#onError);
+    this.#sources = { log: engine.log, feeds: this.#feeds, scopes: clients, pauses: this.#pauses };
     this.#sending = new Sending(engine.log, clients, this.#now);
     this.privateRooms = new PrivateRooms(engine.log, clients);
     this.#presence = new Presence(
@@ -201,6 +213,7 @@ export class Hub {
     const { readUpTo, stop } = await ReadUpTo.open(engine, clients, (index) => void told(index));
     hub.#readUpTo = readUpTo;
     hub.#stop.push(stop);
+    hub.#stop.push(await hub.#pauses.open());
     await hub.#openAccess(options);
     for (const room of clients.rooms.abandoned()) await hub.privateRooms.clear(room).catch(onError);
     return hub;
@@ -359,8 +372,12 @@ export class Hub {
     const rooms = wishes.rooms.map((name) => this.#roomMeant(index, name));
     const fresh = rooms.filter((room) => !this.clients.isMember(index, room) && !left(room));
     const open = fresh.filter((room) => !isPrivate(room));
-    if (open.length > 0) await this.clients.enter(index, open, await this.#engine.log.last());
-    for (const room of fresh) if (isPrivate(room)) await this.privateRooms.enter(index, room);
+    if (fresh.length > 0) {
+      await this.#pauses.during(index, async () => {
+        if (open.length > 0) await this.clients.enter(index, open, await this.#engine.log.last());
+        for (const room of fresh) if (isPrivate(room)) await this.privateRooms.enter(index, room);
+      });
+    }
     return { index, position: await this.#positionOf(cursors, index), resumed: true };
   }
 
@@ -387,9 +404,16 @@ export class Hub {
   async enter(index: ClientIndex, name: string): Promise<boolean> {
     const room = this.privateRooms.find(index, name) ?? name;
     if (this.clients.isMember(index, room)) return false;
-    if (isPrivate(room)) await this.privateRooms.enter(index, room);
-    else await this.clients.enter(index, [room], await this.#engine.log.last());
+    await this.#pauses.during(index, async () => {
+      if (isPrivate(room)) await this.privateRooms.enter(index, room);
+      else await this.clients.enter(index, [room], await this.#engine.log.last());
+    });
     return true;
+  }
+
+  /** Makes a private room: see {@link PrivateRooms.make}. */
+  makePrivateRoom(index: ClientIndex, name: string): Promise<boolean> {
+    return this.#pauses.during(index, () => this.privateRooms.make(index, name));
   }
 
   /** A client leaves a room; nothing happens if it is not in it. @throws NoSuchClient, ClientGone */
@@ -654,9 +678,14 @@ export class Hub {
     this.clients.close();
   }
 
+  /** What the streams of a client read has changed. */
+  #refresh(index: ClientIndex): void {
+    for (const { subscription } of this.#connections.get(index) ?? []) subscription?.refresh();
+  }
+
   /** A client is in other rooms than before. */
   #moved(index: ClientIndex): void {
-    for (const { subscription } of this.#connections.get(index) ?? []) subscription?.refresh();
+    this.#refresh(index);
     // What it waits for may be in a room that it is not in any more.
     this.#answerWaiting(index);
   }

@@ -62,9 +62,12 @@ function isoTime(milliseconds: number): string {
   return lastTime.text;
 }
 
-/** The message as JSON text: the id put in front of what the log keeps. `null` where it was never stored. */
-export function messageJson(seq: Seq | null, body: string): string {
-  return `{"id":${seq === null ? 'null' : `"${seq}"`},${body.slice(1)}`;
+/**
+ * The message as JSON text: the id put in front of what the log keeps. `null` where it was never stored.
+ * @param late whether its reader has had messages with higher ids
+ */
+export function messageJson(seq: Seq | null, body: string, late = false): string {
+  return `{"id":${seq === null ? 'null' : `"${seq}"`},${late ? '"late":true,' : ''}${body.slice(1)}`;
 }
 
 function escape(character: string): string {

@@ -1,6 +1,7 @@
 import { EngineUnavailable, type Entry, type Log, type Seq, type Topic } from '../engine/engine.js';
 import type { ClientIndex } from './client-index.js';
 import { isWithin } from './deletion.js';
+import { type EntryPauses, LONGEST_PAUSE } from './entry-pauses.js';
 import { Delivery, type FeedListener, type Feeds } from './feeds.js';
 import type { Scope, Window } from './memberships.js';
 import { type Address, addressOf, DELETIONS } from './topics.js';
@@ -22,6 +23,8 @@ export interface Sources {
   readonly feeds: Feeds;
   /** What a client may read; asked again on {@link Subscription.refresh}. */
   readonly scopes: { scopeOf(index: ClientIndex): Scope };
+  /** Resolves when the streams of a client may go on that enters a room; undefined when they may at this moment. */
+  readonly pauses: Pick<EntryPauses, 'of'>;
 }
 
 /** Entries read from the log at a time, of all topics. */
@@ -60,11 +63,17 @@ const NONE: readonly never[] = [];
  * one order of the log, as fast as the sink takes it; then what is committed from moment to moment. It follows before it
  * reads, so nothing falls between the two, and tells the overlap by the place it has reached. What is relayed past the log can
  * be read nowhere: so it follows before anybody is told that there is a reader.
+ *
+ * It stands still while its client enters a room, so that the room begins behind its place: see {@link EntryPauses}. A room of which
+ * this process hears only later begins at a place that it has passed: what is between is given late, and marked. So ids ascend
+ * but for marked ones, and nothing is skipped.
  */
 export class Subscription implements FeedListener {
   #live = false;
   /** There is something else to be read, or more than is kept was committed, since this round of reading began. */
   #more = false;
+  /** What is to be read has changed, or is about to, since this round of reading began. */
+  #changed = false;
   /** It waits for the sink to take what it was given. */
   #paused = false;
   /** What was committed since then. */
@@ -87,6 +96,8 @@ export class Subscription implements FeedListener {
   #giving = false;
   /** What was read later: parts of the log, the newest last. */
   #alsoRead: Stretch[] | undefined;
+  /** The highest place of a message that the sink may have had. */
+  #highest: Seq;
 
   /**
    * @param index whose scope is to be read
@@ -96,7 +107,9 @@ export class Subscription implements FeedListener {
     private readonly sources: Sources,
     private readonly index: ClientIndex,
     private position: Seq,
-  ) {}
+  ) {
+    this.#highest = position;
+  }
 
   /**
    * Resolves when nothing that is committed or relayed from then on is missed: from then on others may know of the reader.
@@ -118,11 +131,20 @@ export class Subscription implements FeedListener {
     await this.#untilCaughtUp(sink);
   }
 
-  /** What is to be read is another from now on: nothing is given to the sink until that is known to be complete. */
+  /** Resolves when it follows all that it is to read, or has tried to: where that fails, it tries again before it reads on. */
+  async following(): Promise<void> {
+    await Promise.allSettled(this.#joining);
+  }
+
+  /**
+   * What is to be read is another from now on, or will be once the pause is over: nothing is given to the sink until that is known
+   * to be complete.
+   */
   refresh(): void {
     const sink = this.#sink;
     if (this.#ended || !sink) return;
     this.#more = true;
+    this.#changed = true;
     if (!this.#live) {
       // At once, as what is relayed now cannot be read afterwards. Where that fails it is tried again before it reads on.
       this.#follow(this.#scope().windows).catch(() => undefined);
@@ -163,7 +185,8 @@ export class Subscription implements FeedListener {
     }
     if (delivery.seq === null) return sink.deliver(delivery);
     if (delivery.late && delivery.seq <= this.position) {
-      if (!this.#hasRead(delivery.seq)) this.#deliver(sink, delivery.after(this.position));
+      const { seq } = delivery;
+      if (!this.#hasRead(seq)) this.#deliver(sink, delivery.after(this.position, seq < this.#highest));
       return;
     }
     if (this.#live) this.#give(sink, delivery);
@@ -180,8 +203,12 @@ export class Subscription implements FeedListener {
   }
 
   #deliver(sink: Sink, delivery: Delivery): void {
-    const { deletion } = delivery;
-    if (deletion && !isWithin(deletion, this.sources.scopes.scopeOf(this.index).windows)) return;
+    const { deletion, seq } = delivery;
+    if (deletion) {
+      if (!isWithin(deletion, this.sources.scopes.scopeOf(this.index).windows)) return;
+    } else if (seq !== null && seq > this.#highest) {
+      this.#highest = seq;
+    }
     sink.deliver(delivery);
   }
 
@@ -192,8 +219,16 @@ export class Subscription implements FeedListener {
   }
 
   async #catchUp(sink: Sink): Promise<void> {
+    // A client that enters rooms all the time must not keep its own messages back for ever.
+    let waitsUntil = performance.now() + LONGEST_PAUSE;
     while (!this.#ended) {
+      for (;;) {
+        const pause = this.sources.pauses.of(this.index);
+        if (!pause || performance.now() >= waitsUntil) break;
+        await pause;
+      }
       this.#more = false;
+      this.#changed = false;
       this.#waiting = [];
       const { windows } = this.#scope();
       await this.#follow(windows);
@@ -201,10 +236,13 @@ export class Subscription implements FeedListener {
       const late = this.#late;
       // All that is to come has a place behind this one, or has been committed and can be read.
       const last = await this.sources.log.last();
+      // Up to that place a room may have to be read that these windows do not have.
+      if (this.#changed && performance.now() < waitsUntil) continue;
       const after = this.position;
       if (last > after || late.length > 0) await this.#read(sink, windows, last, late);
       if (late.length > 0) this.#late = this.#late.slice(late.length);
       if (this.#begun >= 0) this.#remember({ after, upTo: last });
+      waitsUntil = performance.now() + LONGEST_PAUSE;
       if (this.#more) continue;
       if (this.#begun < 0) this.#begun = this.position;
       this.#live = true;
@@ -284,7 +322,7 @@ export class Subscription implements FeedListener {
       if (!source || !entry || this.#ended) break;
       this.#giving = true;
       this.position = larger(this.position, entry.seq);
-      this.#deliver(sink, Delivery.of(entry, this.position));
+      this.#deliver(sink, Delivery.of(entry, this.position, entry.seq < this.#highest));
       const ready = sink.ready();
       if (ready) {
         // What is committed meanwhile is read afterwards, instead of being kept for as long as nothing is taken.

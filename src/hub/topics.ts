@@ -14,6 +14,9 @@ export const DELETIONS = 'deletions' as Topic;
 /** Who did what to keep order. */
 export const AUDIT = 'audit' as Topic;
 
+/** What the hubs of several processes tell each other. It is relayed and never stored. */
+export const HUBS = 'hubs' as Topic;
+
 /** The topic of a client's mailbox. */
 export function mailboxOf(index: ClientIndex): Topic {
   return `client.${index}` as Topic;

@@ -43,8 +43,8 @@ export const sse: Format = {
   },
 
   message(delivery) {
-    const { seq, position, deletion } = delivery;
-    const content = deletion ? `event: deleted\ndata: ${deletion.json}` : `data: ${messageJson(seq, textOf(delivery))}`;
+    const { position, deletion, seq } = delivery;
+    const content = deletion ? `event: deleted\ndata: ${deletion.json}` : `data: ${jsonOf(delivery)}`;
     return (delivery.frames.sse ??= Buffer.from(`${content}\n${seq === null ? '\n' : `id: ${position}`}`));
   },
 
@@ -70,9 +70,7 @@ export const ndjson: Format = {
 
   message(delivery) {
     const { seq, position, deletion } = delivery;
-    const content = deletion
-      ? `"deleted","data":${deletion.json}`
-      : `"message","data":${messageJson(seq, textOf(delivery))}`;
+    const content = deletion ? `"deleted","data":${deletion.json}` : `"message","data":${jsonOf(delivery)}`;
     const data = `{"event":${content},"id":`;
     return (delivery.frames.ndjson ??= Buffer.from(`${data}${seq === null ? 'null}\n' : `"${position}`}`));
   },
@@ -89,8 +87,8 @@ export const ndjson: Format = {
   heartbeat: Buffer.from('{"event":"heartbeat","id":null,"data":null}\n'),
 };
 
-function textOf({ body }: Delivery): string {
-  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
+function jsonOf({ seq, body, isMarkedLate }: Delivery): string {
+  return messageJson(seq, Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString(), isMarkedLate);
 }
 
 function presenceFrames(format: Format, { events }: PresenceDelivery): Buffer {

@@ -20,6 +20,7 @@ async function reader(t: Test, ...windows: Window[]) {
   const { log } = engine;
   let keepBack: (one: Entry) => boolean = () => false;
   let unavailable = false;
+  let pause: Promise<void> | undefined;
   const tellLate: (() => void)[] = [];
   const between = Object.create(log, {
     follow: {
@@ -37,7 +38,7 @@ async function reader(t: Test, ...windows: Window[]) {
   const scope = { since: START, windows, forgotten: START };
   const got: Delivery[] = [];
   const subscription = new Subscription(
-    { log: between, feeds: new Feeds(between), scopes: { scopeOf: () => scope } },
+    { log: between, feeds: new Feeds(between), scopes: { scopeOf: () => scope }, pauses: { of: () => pause } },
     1 as ClientIndex,
     START,
   );
@@ -58,6 +59,12 @@ async function reader(t: Test, ...windows: Window[]) {
     start,
     scope,
     told,
+    /** The texts of those that are marked. */
+    marked: () => got.flatMap((one) => (one.isMarkedLate ? textsOf([{ seq: START, topic: A, body: one.body }]) : [])),
+    pause: (until: Promise<void> | undefined) => {
+      pause = until;
+      subscription.refresh();
+    },
     keepBack: (which: (one: Entry) => boolean) => (keepBack = which),
     unavailable: (is: boolean) => (unavailable = is),
     tellLate: () => tellLate.splice(0).forEach((tell) => tell()),
@@ -66,7 +73,7 @@ async function reader(t: Test, ...windows: Window[]) {
 
 void t.test('what is told late is given with the place that was reached, so that no cursor goes back', async (t) => {
   const windows = [A, B].map((of) => ({ topic: of, from: START, to: null }));
-  const { log, start, told, keepBack, tellLate } = await reader(t, ...windows);
+  const { log, start, told, marked, keepBack, tellLate } = await reader(t, ...windows);
   await log.append([entry(A, 'before')]);
   await start();
   keepBack((one) => one.topic === B);
@@ -78,8 +85,46 @@ void t.test('what is told late is given with the place that was reached, so that
   ]);
   tellLate();
   t.same(told().at(-1), ['late', 3]);
+  t.same(marked(), ['late']);
   await log.append([entry(A, 'next')]);
   t.same(told().at(-1), ['next', 4]);
+  t.same(marked(), ['late']);
+});
+
+void t.test('what is told late to a reader that has had nothing behind it is not marked', async (t) => {
+  const windows = [A, B].map((of) => ({ topic: of, from: START, to: null }));
+  const { log, start, told, marked, keepBack, tellLate } = await reader(t, ...windows);
+  await start();
+  keepBack((one) => one.topic === B);
+  await log.append([entry(B, 'late')]);
+  await log.append([entry(topic('client.2'), "another's")]);
+  tellLate();
+  t.same(told(), [['late', 1]]);
+  t.same(marked(), []);
+});
+
+void t.test('while its client enters a room a stream stands still, and goes on in the order of the log', async (t) => {
+  const { log, start, scope, told, marked, pause } = await reader(t, { topic: A, from: START, to: null });
+  await start();
+  await log.append([entry(A, 'before')]);
+  let over = () => {};
+  pause(new Promise((resolve) => (over = resolve)));
+  const entered = await log.last();
+  await log.append([entry(B, 'in the room')]);
+  await log.append([entry(A, 'mail')]);
+  t.same(told(), [['before', 1]]);
+  scope.windows.push({ topic: B, from: entered, to: null });
+  pause(undefined);
+  over();
+  await waitFor(async () => told().length === 3);
+  await log.append([entry(B, 'then')]);
+  t.same(told(), [
+    ['before', 1],
+    ['in the room', 2],
+    ['mail', 3],
+    ['then', 4],
+  ]);
+  t.same(marked(), []);
 });
 
 void t.test('what is told late and was read is not given twice', async (t) => {
@@ -100,7 +145,7 @@ void t.test('what is told late and was read is not given twice', async (t) => {
 });
 
 void t.test('of a room that is heard of late, nothing is missing that was sent since it was entered', async (t) => {
-  const { log, subscription, start, scope, told } = await reader(t, { topic: A, from: START, to: null });
+  const { log, subscription, start, scope, told, marked } = await reader(t, { topic: A, from: START, to: null });
   await start();
   await log.append([entry(B, 'not for it')]);
   const entered = await log.last();
@@ -111,6 +156,7 @@ void t.test('of a room that is heard of late, nothing is missing that was sent s
   subscription.refresh();
   await waitFor(async () => told().length === 2);
   t.same(told().at(-1), ['for it', 3]);
+  t.same(marked(), ['for it']);
   await log.append([entry(B, 'then')]);
   t.same(told().at(-1), ['then', 4]);
 });

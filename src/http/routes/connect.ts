@@ -108,13 +108,15 @@ const EVENTS = `
 | event | data | id |
 |---|---|---|
 | \`welcome\`, always first, after a \`retry:\` line | WelcomeEvent: who one is, the token, the cursor | the cursor |
-| unnamed, so that \`onmessage\` gets it | Message | the cursor behind it |
+| unnamed, so that \`onmessage\` gets it | StreamMessage | the cursor behind it |
 | \`gap\` | GapEvent: messages between these are no longer kept | |
 | \`presence\`, with \`presence=true\` | PresenceEvent: who came, went, was renamed, entered or left a room | |
 | \`read\` | ReadState: how far this client has read, said on another device | |
 | \`deleted\` | DeletedEvent: a message was deleted | the cursor behind it |
 | \`invited\` | InvitedEvent: one may enter a private room | |
 | \`bye\`, the last | ByeEvent: \`shutdown\`, \`left\`, \`slow-consumer\`, \`expired\`, \`removed\` or \`signed-out\` | |
+
+The ids of messages ascend, but for those that are marked \`late\`: the client has not had these, and must not drop them for their ids.
 
 A comment line (\`:\`) comes every heartbeat. Each event has its data as JSON on one line. With \`Accept: application/x-ndjson\` the same comes as
 a StreamLine a line. The examples of the answer below show each of them.
