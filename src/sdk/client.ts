@@ -25,6 +25,7 @@ import type {
   Sent,
   Welcome,
 } from './resources.js';
+import { RecentIds } from './recent-ids.js';
 import { Stream } from './stream.js';
 import { Transport, type TransportOptions } from './transport.js';
 
@@ -80,6 +81,9 @@ export interface ClientEvents {
 /** So many messages wait for {@link Client.messages} before the stream is no longer read. */
 const BACKLOG = 256;
 
+/** Ids by which a message is known that comes again. A server repeats what was on its way when the connection broke: far fewer. */
+const RECENT = 1_024;
+
 /** For so many milliseconds a server may still say what it has to say to a client that has left. */
 const LAST_WORDS = 1_000;
 
@@ -120,7 +124,7 @@ export class Client extends EventEmitter<ClientEvents> {
   /** Behind the last message received; the one that is told is behind the last message taken. */
   #received: string;
   #cursor: string;
-  #lastId: string | undefined;
+  readonly #had = new RecentIds(RECENT);
 
   private constructor(
     transport: Transport,
@@ -189,7 +193,8 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /**
-   * The messages, in order and none twice, for as long as the client goes on; it ends when it is closed or has left. Leaving
+   * The messages, none twice, for as long as the client goes on; it ends when it is closed or has left. They come in the order of the
+   * log, but for those that are marked `late`: see {@link Message.late}. Leaving
    * the loop closes nothing: the next loop goes on where this one was. A client whose messages nobody takes stops reading
    * after some, and in the end the server takes it for away.
    * @throws ProblemError, ClientGone, UnexpectedAnswer: why it cannot go on
@@ -391,19 +396,18 @@ export class Client extends EventEmitter<ClientEvents> {
     }
   }
 
-  /** A message that was under way when the connection broke may come again: it is known by its id, since ids ascend. */
+  /** A message that was under way when the connection broke may come again, and one that is late has a lower id than others. */
   async #take(message: Message, cursor: string): Promise<void> {
-    if (message.id !== null) {
-      if (this.#lastId !== undefined && !isBehind(message.id, this.#lastId)) return;
-      this.#lastId = message.id;
-    }
     if (cursor !== '') this.#received = cursor;
+    if (message.id !== null && !this.#had.add(message.id)) return;
     await this.#backlog.put({ message, cursor: this.#received });
   }
 
   /** What was deleted while it waited is given to nobody. */
   #forget(deleted: Deleted, cursor: string): void {
     this.#backlog.discard(({ message }) => message.id === deleted.id);
+    // Nor is one that comes late.
+    this.#had.add(deleted.id);
     if (cursor !== '') this.#received = cursor;
     this.emit('deleted', deleted);
   }
@@ -413,9 +417,4 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#backlog.end(error);
     this.emit('end', error);
   }
-}
-
-/** Whether an id, a decimal number of any length, stands behind another in the log. */
-function isBehind(id: string, other: string): boolean {
-  return id.length === other.length ? id > other : id.length > other.length;
 }

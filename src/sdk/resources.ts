@@ -55,6 +55,11 @@ export interface Content {
 export interface Message {
   /** Its place in the log, a decimal number; null for a message that was never stored (`ttl: 0`). */
   readonly id: string | null;
+  /**
+   * Set on a stream where the id is lower than one that came before: on NATS a message can be late while a node stood still or servers
+   * changed their leader. It has not come before. All other ids ascend.
+   */
+  readonly late?: true;
   /** Null when the sender did not say who it is. */
   readonly from: { readonly index: number; readonly name: string | null } | null;
   readonly to: Destination;
