@@ -8,6 +8,7 @@ import { ExitCode, UsageError } from './exit-code.js';
 import { type OptionName, optionsHelp, readOptions, type Settings, variableOf } from './options.js';
 import { note, write } from './output.js';
 import { NEWEST } from './place.js';
+import { PresenceNews } from './presence-news.js';
 import { readState, type State, writeState } from './state-file.js';
 import { visibleJson } from './visible.js';
 import { isColorWanted, isWanted } from './when.js';
@@ -143,8 +144,12 @@ function printer(client: Client, { json, color, timestamps }: ListenSettings) {
     colors: isColorWanted(color, process.stdout, process.env),
     timestamps: isWanted(timestamps, process.stdout),
   };
+  const newsOf = () => new PresenceNews(client.welcome.client.lastSeenAt);
+  let news = newsOf();
+  client.on('welcome', () => (news = newsOf()));
   client.on('presence', (presence) => {
-    void write(`${json ? visibleJson(presence) : presenceLine(presence)}\n`);
+    if (json) void write(`${visibleJson(presence)}\n`);
+    else if (news.isNews(presence)) void write(`${presenceLine(presence)}\n`);
   });
   return async (message: Message, cursor: string): Promise<Outcome> => {
     await write(`${json ? visibleJson({ ...message, cursor }) : messageLines(message, look)}\n`);

@@ -406,7 +406,9 @@ export const PresenceEvent = z
   .meta({
     id: 'PresenceEvent',
     description:
-      'Data of the event `presence`, for those who asked for it: what has changed since the last one about this client. It has no id.',
+      'Data of the event `presence`, for those who asked for it: what has changed since the last one about this client, also where that was ' +
+      'undone meanwhile. So it may repeat what is known, and a client that `left` may be one that came and went within a second. To keep a list, ' +
+      'open the stream, ask for `GET /clients`, and put the `client` of each event in its place, or take it out when it has `left`. It has no id.',
   });
 
 export const ByeEvent = z

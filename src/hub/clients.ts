@@ -244,6 +244,17 @@ export class Clients {
     return this.#known.get(index)?.memberships.rooms.has(room) ?? false;
   }
 
+  isInPrivateRoom(index: ClientIndex): boolean {
+    return this.privateRoomsOf(index).length > 0;
+  }
+
+  /** The rooms of a client that a viewer sees; undefined where it sees those alone that anybody may see. */
+  roomsFor(viewer: ClientIndex, index: ClientIndex): readonly string[] | undefined {
+    const rooms = this.#known.get(index)?.memberships.rooms;
+    const shares = rooms && this.privateRoomsOf(index).some((id) => this.isMember(viewer, id));
+    return shares ? this.#roomsSeenBy(viewer, rooms) : undefined;
+  }
+
   /** Private rooms it is in. */
   privateRoomsOf(index: Viewer): readonly RoomId[] {
     const rooms = index === null ? undefined : this.#known.get(index)?.memberships.rooms;

@@ -185,10 +185,7 @@ export class Hub {
     this.#sources = { log: engine.log, feeds: this.#feeds, scopes: clients, pauses: this.#pauses };
     this.#sending = new Sending(engine.log, clients, this.#now);
     this.privateRooms = new PrivateRooms(engine.log, clients);
-    this.#presence = new Presence(
-      () => clients.all(),
-      (index) => clients.peek(index),
-    );
+    this.#presence = new Presence(clients);
     this.credentials = new Credentials(options.secret, engine.log);
   }
 
@@ -692,9 +689,17 @@ export class Hub {
 
   /** Tells those who are in a private room, and the one who is not any more, who has entered or exited it. */
   #tellMembers(change: 'entered' | 'exited', room: RoomId, client: ClientInfo): void {
-    const delivery = new PresenceDelivery([{ change, client, room: nameOf(room) }]);
+    // By the rooms that its reader sees: most see the same.
+    const deliveries = new Map<string, PresenceDelivery>();
     for (const index of new Set([...this.clients.rooms.membersOf(room), client.index])) {
-      for (const { stream, unwatch } of this.#connections.get(index) ?? []) if (unwatch) stream?.presence(delivery);
+      const watching = this.#connections.get(index)?.filter(({ unwatch }) => unwatch) ?? [];
+      if (watching.length === 0) continue;
+      const rooms = this.clients.roomsFor(index, client.index) ?? client.rooms;
+      const key = rooms.join();
+      const delivery =
+        deliveries.get(key) ?? new PresenceDelivery([{ change, client: { ...client, rooms }, room: nameOf(room) }]);
+      deliveries.set(key, delivery);
+      for (const { stream } of watching) stream?.presence(delivery);
     }
   }
 

@@ -61,8 +61,9 @@ export interface ClientEvents {
   /** Messages were missed, since they are no longer kept. */
   gap: [Gap];
   /**
-   * Who comes and goes, if that was asked for. What happened while the connection was lost is not told afterwards: on
-   * `welcome`, whoever keeps a list asks for it anew.
+   * Who comes and goes, if that was asked for. To keep a list, ask for {@link Client.list} and put each event's `client` in its place, or
+   * take it out when it has `left`. An event may repeat what the list has. What happened while the connection was lost is not told
+   * afterwards: on `welcome`, ask for the list anew.
    */
   presence: [Presence];
   /** How far this client has read, said on whatever device. */

@@ -110,7 +110,10 @@ export interface RoomQuery {
   readonly after?: string;
 }
 
-/** Something about a client has changed. */
+/**
+ * Something about a client has changed, maybe only for a moment: the event may repeat what is known. One that `left` may have come and
+ * gone within a second, so that nothing was told of it before.
+ */
 export interface Presence {
   readonly change: 'joined' | 'away' | 'back' | 'left' | 'renamed' | 'entered' | 'exited';
   /** As it is now; as it was last, when it left. */

@@ -1,5 +1,6 @@
 import { type Client, InterChatError, type Message } from '../../sdk/index.js';
 import { CommandError, ExitCode } from '../exit-code.js';
+import { PresenceNews } from '../presence-news.js';
 import { visible } from '../visible.js';
 import {
   connectedLine,
@@ -177,10 +178,15 @@ async function showMessages({ client, inbox, outbox, show }: Desk, screen: Scree
   client.on('disconnected', ({ retryIn }) =>
     screen.print(`Disconnected, trying again in ${Math.ceil(retryIn / 1000)} s.`),
   );
+  const newsOf = () => new PresenceNews(client.welcome.client.lastSeenAt);
+  let news = newsOf();
   client.on('welcome', () => {
+    news = newsOf();
     announced = missed(client).then((text) => screen.print(text));
   });
-  client.on('presence', (presence) => screen.print(presenceLine(presence)));
+  client.on('presence', (presence) => {
+    if (news.isNews(presence)) screen.print(presenceLine(presence));
+  });
   client.on('invited', (invited) => screen.print(invitedLine(invited)));
   client.on('deleted', (deleted) => {
     announced = announced.then(() =>
