@@ -227,12 +227,21 @@ export interface Holding {
 export interface Leases {
   /** The name of this process among those that share the engine; another one after each start. */
   readonly node: string;
+  /** Whether other processes can share the engine, now or later. */
+  readonly shared: boolean;
   /** Says that this process holds `key`, with something to be known about it; again, to change that. */
   hold(key: string, value: Json): Promise<void>;
   /** Says that it no longer does. */
   release(key: string): Promise<void>;
   /** As {@link Directory.watch}: everything that is held now, by this process and others, and then every change. */
   watch(listener: (holding: Holding) => void): Promise<Unfollow>;
+  /**
+   * Resolves when the listeners here have been given what every other live process holds at a moment after this call, and the
+   * watches of the directory what was written before it. To be awaited before a decision that a stale copy would get wrong,
+   * such as the removal of a client.
+   * @throws EngineUnavailable when a process that may be alive does not answer within a second: the decision has to wait
+   */
+  catchUp(): Promise<void>;
 }
 
 export interface Engine {

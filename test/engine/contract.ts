@@ -527,6 +527,22 @@ export function engineContract(name: string, place: (t: Test) => Promise<Place>)
     );
   });
 
+  check(
+    'catching up gives all that was held and written before, and is refused once the engine is closed',
+    async (t, open) => {
+      const engine = await open();
+      const seen: string[] = [];
+      await engine.leases.watch(({ key }) => seen.push(key));
+      await engine.directory.watch('client/', ({ key }) => seen.push(key));
+      await engine.leases.hold('a', 1);
+      await engine.directory.put('client/1', 1, null);
+      await engine.leases.catchUp();
+      t.same(seen, ['a', 'client/1']);
+      await engine.close();
+      await t.rejects(engine.leases.catchUp(), EngineUnavailable);
+    },
+  );
+
   check('closing waits for what is under way, and refuses what comes after', async (t, open) => {
     const engine = await open();
     const appends = Array.from({ length: 50 }, (_, i) => engine.log.append([entry('a', `${i}`)]));

@@ -5,6 +5,7 @@ import { copyOf } from '../json.js';
 /** One process has the folder for itself, so what is held is held by it, and is gone with it. */
 export class LmdbLeases implements Leases {
   readonly node = randomUUID();
+  readonly shared = false;
   readonly #held = new Map<string, Json>();
   readonly #watchers = new Set<{ readonly listener: (holding: Holding) => void }>();
 
@@ -29,6 +30,11 @@ export class LmdbLeases implements Leases {
     const watcher = { listener };
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
+  }
+
+  /** No other process holds anything. */
+  async catchUp(): Promise<void> {
+    this.assertOpen();
   }
 
   #tell(holding: Holding): void {

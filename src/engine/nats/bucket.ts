@@ -131,8 +131,13 @@ export class Bucket {
 
   /** What is there now, whoever wrote it. @throws EngineUnavailable */
   async read(key: string): Promise<Kept | undefined> {
-    await this.reached(await this.state.last());
+    await this.catchUp();
     return this.#kept.get(key);
+  }
+
+  /** Resolves when the copy has all that was stored before this call. @throws EngineUnavailable */
+  async catchUp(): Promise<void> {
+    await this.reached(await this.state.last());
   }
 
   /**

@@ -5,7 +5,7 @@ import { Floors } from './floors.js';
 import { NatsLeases } from './leases.js';
 import { Link } from './link.js';
 import { Names } from './names.js';
-import { Nodes } from './nodes.js';
+import { notedNodes, Nodes } from './nodes.js';
 import { Publisher } from './publisher.js';
 import { Reads } from './reads.js';
 import { StreamState } from './stream-state.js';
@@ -43,7 +43,7 @@ export class IdleStore {
     const bucketState = new StreamState(link, this.names.bucketStream);
     this.bucket = new Bucket(link, this.names, this.publisher, this.reads, bucketState);
     this.floors = new Floors(this.bucket);
-    this.#leases = new NatsLeases(link, this.names);
+    this.#leases = new NatsLeases(link, this.names, () => notedNodes(this.bucket));
     this.#nodes = new Nodes(link, this.names, this.bucket, this.#leases);
   }
 

@@ -11,7 +11,7 @@ import { assertWhole } from './importing.js';
 import { Link } from './link.js';
 import { NatsLog } from './log.js';
 import { Names } from './names.js';
-import { Nodes } from './nodes.js';
+import { notedNodes, Nodes } from './nodes.js';
 import { Notes } from './notes.js';
 import { Publisher } from './publisher.js';
 import { Pulse } from './pulse.js';
@@ -101,7 +101,7 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
   const pulse = new Pulse(link, state, bucketState, feed, bucket);
   await bucket.open();
   await pulse.open();
-  const leases = new NatsLeases(link, names);
+  const leases = new NatsLeases(link, names, () => notedNodes(bucket));
   const nodes = new Nodes(link, names, bucket, leases);
   await nodes.join();
   try {

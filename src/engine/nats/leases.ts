@@ -1,5 +1,5 @@
 import type { Msg } from '@nats-io/transport-node';
-import type { Holding, Json, Leases, Unfollow } from '../engine.js';
+import { EngineUnavailable, type Holding, type Json, type Leases, type Unfollow } from '../engine.js';
 import { copyOf } from '../json.js';
 import type { Link } from './link.js';
 import type { Names } from './names.js';
@@ -44,6 +44,8 @@ interface Other {
   heard: number;
   /** Its changes that have come while it was asked for everything; undefined while it is not. */
   asked: Beat[] | undefined;
+  /** Settles when the answer to that is in the copy, or does not come. */
+  answer: Promise<void> | undefined;
 }
 
 /**
@@ -53,6 +55,7 @@ interface Other {
  */
 export class NatsLeases implements Leases {
   readonly node = crypto.randomUUID();
+  readonly shared = true;
   readonly #held = new Map<string, Json>();
   readonly #others = new Map<string, Other>();
   readonly #listeners = new Set<(holding: Holding) => void>();
@@ -69,6 +72,8 @@ export class NatsLeases implements Leases {
   constructor(
     private readonly link: Link,
     private readonly names: Names,
+    /** The nodes that are noted as running at the moment of the call. @throws EngineUnavailable */
+    private readonly noted: () => Promise<readonly string[]>,
   ) {}
 
   /** Begins to show itself, and to listen. */
@@ -76,6 +81,13 @@ export class NatsLeases implements Leases {
     const { nc } = this.link;
     nc.subscribe(this.names.leases, { callback: (_, message) => this.#heard(message.json<Beat>()) });
     nc.subscribe(this.names.node(this.node, 'held'), { callback: (_, message) => this.#answer(message) });
+    nc.subscribe(this.names.node(this.node, 'count'), {
+      callback: (_, message) => {
+        // Published before the answer, on the same connection: whoever has the answer has had these changes.
+        this.#beat();
+        message.respond(String(this.#count));
+      },
+    });
     this.#beat();
     this.#timers.push(
       setInterval(() => this.#beat(), BEAT_EVERY),
@@ -105,6 +117,17 @@ export class NatsLeases implements Leases {
     for (const [node, { held }] of this.#others) for (const [key, value] of held) listener({ node, key, value });
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Asks all other nodes: those heard of, and those that are only noted. A noted node that does not answer may be alive and cut
+   * off; it is dead once it has been forgotten.
+   */
+  async catchUp(): Promise<void> {
+    this.#assertOpen();
+    const nodes = new Set([...(await this.noted()), ...this.#others.keys()]);
+    nodes.delete(this.node);
+    await Promise.all([...nodes].map((node) => this.#catchUpWith(node)));
   }
 
   /** The other nodes that are alive. */
@@ -160,13 +183,7 @@ export class NatsLeases implements Leases {
       return;
     }
     if (bye) return this.#gone(node);
-    let other = this.#others.get(node);
-    if (!other) {
-      other = { count: 0, held: new Map(), heard: 0, asked: undefined };
-      this.#others.set(node, other);
-      // It may have begun to listen after this had begun to tell.
-      this.#beat();
-    }
+    const other = this.#otherOf(node);
     other.heard = performance.now();
     if (other.asked) {
       if (changes) other.asked.push(beat);
@@ -175,6 +192,33 @@ export class NatsLeases implements Leases {
     } else if (count !== other.count) {
       void this.#ask(node, other);
     }
+  }
+
+  #otherOf(node: string): Other {
+    let other = this.#others.get(node);
+    if (!other) {
+      other = { count: 0, held: new Map(), heard: 0, asked: undefined, answer: undefined };
+      this.#others.set(node, other);
+      // It may have begun to listen after this had begun to tell.
+      this.#beat();
+    }
+    return other;
+  }
+
+  /** @throws EngineUnavailable when the node does not answer in time */
+  async #catchUpWith(node: string): Promise<void> {
+    const silence = `the node ${node} does not say what it holds`;
+    let count: number;
+    try {
+      count = Number((await this.link.nc.request(this.names.node(node, 'count'), '', { timeout: ANSWER })).string());
+    } catch (error) {
+      throw new EngineUnavailable(silence, { cause: error });
+    }
+    const other = this.#otherOf(node);
+    other.heard = performance.now();
+    // The first answer may have been under way before the count was.
+    for (let tries = 0; tries < 2 && other.count < count; tries++) await this.#ask(node, other);
+    if (other.count < count || other.asked || this.#others.get(node) !== other) throw new EngineUnavailable(silence);
   }
 
   #take(node: string, other: Other, { count, changes = [] }: Beat): void {
@@ -187,8 +231,12 @@ export class NatsLeases implements Leases {
     }
   }
 
-  /** Asks a node for everything it holds. */
-  async #ask(node: string, other: Other): Promise<void> {
+  /** Asks a node for everything it holds, unless it is being asked. */
+  #ask(node: string, other: Other): Promise<void> {
+    return (other.answer ??= this.#askNow(node, other).finally(() => (other.answer = undefined)));
+  }
+
+  async #askNow(node: string, other: Other): Promise<void> {
     other.asked = [];
     const parts = await this.#partsOf(node);
     const meanwhile = other.asked;

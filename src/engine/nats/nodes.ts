@@ -1,3 +1,4 @@
+import { Conflict } from '../engine.js';
 import type { Bucket } from './bucket.js';
 import { LEASE, type NatsLeases } from './leases.js';
 import type { Link } from './link.js';
@@ -12,8 +13,13 @@ const HEARD_WITHIN = 1_000;
 /** Between two looks at who has answered, in milliseconds. */
 const LOOK_EVERY = 10;
 
+/** How long after a failure a node waits before it notes itself again, in milliseconds. */
+const NOTE_AGAIN = 1_000;
+
 /** The nodes that make up one InterChat. */
 export class Nodes {
+  #leaving = false;
+
   constructor(
     private readonly link: Link,
     private readonly names: Names,
@@ -36,8 +42,12 @@ export class Nodes {
     });
     leases.open();
     await bucket.put(NODE + leases.node, { since: Date.now() }, null);
+    // The others forget a node that stood still; without a note they would not ask it before they remove a client.
+    bucket.watch((key, kept) => {
+      if (key === NODE + leases.node && !kept) void this.#note();
+    });
     const until = performance.now() + LEASE;
-    const noted = [...bucket.all(NODE)].map(([key]) => key.slice(NODE.length)).filter((node) => node !== leases.node);
+    const noted = notedIn(bucket).filter((node) => node !== leases.node);
     while (performance.now() < until && !noted.every((node) => leases.knows(node))) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
     }
@@ -52,8 +62,31 @@ export class Nodes {
   }
 
   async leave(): Promise<void> {
+    this.#leaving = true;
     // Where that fails, others find out that it is gone.
     await this.bucket.remove(NODE + this.leases.node).catch(() => undefined);
     this.leases.close();
   }
+
+  async #note(): Promise<void> {
+    while (!this.#leaving) {
+      try {
+        await this.bucket.put(NODE + this.leases.node, { since: Date.now() }, null);
+        return;
+      } catch (error) {
+        if (error instanceof Conflict) return;
+        await new Promise((resolve) => setTimeout(resolve, NOTE_AGAIN).unref());
+      }
+    }
+  }
+}
+
+/** The nodes that are noted as running at the moment of the call. @throws EngineUnavailable */
+export async function notedNodes(bucket: Bucket): Promise<readonly string[]> {
+  await bucket.catchUp();
+  return notedIn(bucket);
+}
+
+function notedIn(bucket: Bucket): string[] {
+  return [...bucket.all(NODE)].map(([key]) => key.slice(NODE.length));
 }
