@@ -57,8 +57,10 @@ export interface ClientsOptions {
   /** For how many milliseconds a client may be away before it has left. */
   readonly grace: number;
   readonly maxStreams: number;
-  /** Told of each client that is no longer there, once its record is gone, and why; `here` in the process that removed it. */
-  readonly onLeft: (index: ClientIndex, because: LeftBecause, here: boolean) => void;
+  /** Told of each client that is no longer there, once its record is gone, and why. */
+  readonly onLeft: (index: ClientIndex, because: LeftBecause) => void;
+  /** Removes what belonged to a client that this process removed: its mailbox and such. */
+  readonly onRemoved: (index: ClientIndex) => Promise<void>;
   /** Told of each client of which something has changed that others may see, or that is new; of one that left, too. */
   readonly onChanged: (index: ClientIndex) => void;
   /** Told of each client that is in other rooms than before. */
@@ -103,6 +105,10 @@ interface Known {
   readonly waitingAt: Set<string>;
   /** Set once it is on its way out by this process. */
   leaving: LeftBecause | undefined;
+  /** Whether this process tried to remove it, and does not know that it failed. */
+  removing: boolean;
+  /** When this process last wrote its record: whole seconds of performance.now, so that they take no memory of their own. */
+  wroteAt: number;
   /** Somebody removes it, says its record. */
   removed: boolean;
 }
@@ -123,6 +129,9 @@ const WAITS = 'wait/';
 
 /** What is seen of a client that is away is recorded so many times within its grace time, and at most once a second. */
 const RECORDED = 4;
+
+/** Before anything that this process does, in seconds. */
+const NEVER = -1_000_000_000;
 
 /** Rooms a client may be in at once. */
 const MOST_ROOMS = 100;
@@ -146,6 +155,8 @@ export class Clients {
   #order: ClientIndex[] = [];
   #sorted = true;
   readonly #grace: Grace;
+  /** By client that this process removed: settles when what belonged to it is gone, too. */
+  readonly #cleaning = new Map<ClientIndex, Promise<void>>();
   #nextSocket = FIRST_SOCKET;
   #stop: (() => void)[] = [];
 
@@ -154,7 +165,10 @@ export class Clients {
     private readonly options: ClientsOptions,
   ) {
     this.rooms = new Rooms(engine.directory, options.onError, options.onInvited);
-    this.#grace = new Grace(options.grace, (index) => void this.#expire(index));
+    this.#grace = new Grace(options.grace, (index) => this.#expire(index), {
+      // A copy that is behind would remove a client that has long been back by way of another process.
+      prepare: () => engine.leases.catchUp(),
+    });
   }
 
   /** Takes over whoever is in the directory; those without a stream get a fresh grace time. */
@@ -165,6 +179,7 @@ export class Clients {
     clients.#stop.push(await directory.watch(PREFIX, (change) => clients.#recordChanged(change)));
     clients.#stop.push(await leases.watch((holding) => clients.#holdingChanged(holding)));
     clients.rooms.sweep();
+    clients.#grace.restart();
     return clients;
   }
 
@@ -340,11 +355,14 @@ export class Clients {
     const index = asClientIndex(await this.engine.directory.allocate(CLIENTS));
     if (index === undefined) throw new Error('the engine allocated something that is no index');
     const now = this.options.now();
+    const wroteAt = secondsNow();
     await this.engine.directory.put(
       keyOf(index),
       recordOf({ name, subject, connectedAt: now, lastSeenAt: now, memberships, removed: false }),
       null,
     );
+    const known = this.#known.get(index);
+    if (known) known.wroteAt = wroteAt;
     return index;
   }
 
@@ -485,10 +503,13 @@ export class Clients {
   /** @throws Conflict, with `expected`, when its record has changed */
   async #remove(known: Known, because: LeftBecause, expected?: Revision): Promise<void> {
     known.leaving = because;
+    known.removing = true;
     try {
       await this.engine.directory.remove(keyOf(known.index), expected);
     } catch (error) {
       known.leaving = undefined;
+      // After another failure it may be gone all the same, and what belonged to it is to go as well.
+      if (error instanceof Conflict) known.removing = false;
       throw error;
     }
   }
@@ -505,6 +526,7 @@ export class Clients {
     known.sockets.push(socket);
     try {
       await this.#hold(known);
+      if (this.#mayBeExpiring(known)) await this.#recordReturn(known);
     } catch (error) {
       this.streamClosed(index, socket);
       throw error;
@@ -522,6 +544,22 @@ export class Clients {
     known.lastSeenAt = this.options.now();
     this.#hold(known).catch(this.options.onError);
     if (known.sockets.length === 0 && !known.leaving) this.#record(known);
+  }
+
+  /**
+   * Whether another process may be about to remove a client that opens a stream here: its copy of what is held may be behind.
+   * A record that this process wrote lately has not been there for a grace time, so no process removes it at that revision.
+   */
+  #mayBeExpiring({ subject, sockets, wroteAt }: Known): boolean {
+    if (!this.engine.leases.shared || subject !== undefined || sockets.length > 1) return false;
+    return secondsNow() - wroteAt >= Math.floor(this.options.grace / 4_000);
+  }
+
+  /** Changes its record, so that a removal at the revision before it fails. @throws ClientGone when that came first */
+  async #recordReturn(known: Known): Promise<void> {
+    known.lastSeenAt = this.options.now();
+    known.recordedAt = known.lastSeenAt;
+    await this.#update(known.index, () => undefined);
   }
 
   /** Has its record say when it was last seen. */
@@ -579,8 +617,10 @@ export class Clients {
       const known = await this.#find(index);
       const draft = { ...known };
       change(draft);
+      const wroteAt = secondsNow();
       try {
         await this.engine.directory.put(keyOf(index), recordOf(draft), known.revision);
+        known.wroteAt = wroteAt;
         return;
       } catch (error) {
         if (!(error instanceof Conflict)) throw error;
@@ -610,6 +650,9 @@ export class Clients {
     if (known.waiting > 0 || known.waitingAt.size > 0) return this.#grace.begin(index);
     try {
       await this.#remove(known, 'left', known.revision);
+      // Before the next lot: what is to be cleaned up must not gather.
+      await this.#cleaning.get(index);
+      await this.rooms.idle();
     } catch (error) {
       // Another process has seen it meanwhile, or nobody can be removed at this moment.
       if (!(error instanceof Conflict || error instanceof EngineUnavailable)) this.options.onError(error);
@@ -629,8 +672,9 @@ export class Clients {
         this.#bySubject.delete(known.subject);
       if (known.held.length > 0) this.#online--;
       for (const room of known.memberships.rooms.keys()) this.#exited(known, room);
-      this.options.onLeft(index, known.leaving ?? (known.removed ? 'removed' : 'left'), known.leaving !== undefined);
+      this.options.onLeft(index, known.leaving ?? (known.removed ? 'removed' : 'left'));
       this.options.onChanged(index);
+      if (known.removing) this.#cleanUp(index);
       return;
     }
     const fields = readRecord(record.value);
@@ -654,6 +698,8 @@ export class Clients {
       waiting: 0,
       waitingAt: new Set(),
       leaving: undefined,
+      removing: false,
+      wroteAt: NEVER,
     };
     this.#known.set(index, fresh);
     if (fresh.subject !== undefined) this.#bySubject.set(fresh.subject, index);
@@ -720,6 +766,15 @@ export class Clients {
     else if (!known.leaving) this.#beginGrace(known);
   }
 
+  /** Another process does not: what a client had is removed once, by the process that removed it, or at the next start. */
+  #cleanUp(index: ClientIndex): void {
+    const cleaning = this.options
+      .onRemoved(index)
+      .catch(this.options.onError)
+      .finally(() => this.#cleaning.delete(index));
+    this.#cleaning.set(index, cleaning);
+  }
+
   /** A lasting client may be away for as long as it likes. */
   #beginGrace({ index, subject }: Known): void {
     if (subject === undefined) this.#grace.begin(index);
@@ -771,6 +826,10 @@ export class Clients {
     }
     return seen.sort();
   }
+}
+
+function secondsNow(): number {
+  return Math.floor(performance.now() / 1_000);
 }
 
 function statusOf(known: Known): Status {

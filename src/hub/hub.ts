@@ -166,6 +166,7 @@ export class Hub {
   /** What answers whoever waits for a message without a stream, by client; null where that does not matter. */
   readonly #waiting = new Map<ClientIndex | null, Set<() => void>>();
   #draining = false;
+  #isOpen = false;
   private constructor(engine: Engine, clients: Clients, options: HubOptions) {
     this.#engine = engine;
     this.#feeds = new Feeds(engine.log);
@@ -199,7 +200,9 @@ export class Hub {
       maxStreams: options.maxStreams ?? MAX_STREAMS,
       now: options.now ?? Date.now,
       onError,
-      onLeft: (index, because, here) => hub && void hub.#left(index, because, here).catch(onError),
+      onLeft: (index, because) => hub && hub.#left(index, because),
+      // Before the hub is open its last step finds what is left over.
+      onRemoved: async (index) => (hub && hub.#isOpen ? hub.#cleanUp(index) : undefined),
       onChanged: (index) => hub && hub.#presence.changed(index),
       onMoved: (index) => hub && hub.#moved(index),
       onPrivateMove: (change, room, client) => hub && hub.#tellMembers(change, room, client),
@@ -213,6 +216,7 @@ export class Hub {
     hub.#stop.push(await hub.#pauses.open());
     await hub.#openAccess(options);
     for (const room of clients.rooms.abandoned()) await hub.privateRooms.clear(room).catch(onError);
+    hub.#isOpen = true;
     return hub;
   }
 
@@ -364,6 +368,8 @@ export class Hub {
       const { client, position } = await this.join(name, wishes.rooms);
       return { index: client.index, position, resumed: false };
     }
+    // From now on: it takes some turns of the event loop until its stream counts.
+    this.clients.seen(index);
     // Who has left a room is not to be back in it because its link broke, nor in a public one of the name of a private one.
     const left = (room: RoomId) => wishes.again && this.clients.hasLeftRoom(index, room);
     const rooms = wishes.rooms.map((name) => this.#roomMeant(index, name));
@@ -708,13 +714,18 @@ export class Hub {
     for (const { stream } of this.#connections.get(index) ?? []) stream?.invited(invitation);
   }
 
-  async #left(index: ClientIndex, because: LeftBecause, here: boolean): Promise<void> {
+  #left(index: ClientIndex, because: LeftBecause): void {
     this.#closeStreams(index, because);
     this.#answerWaiting(index);
-    // What it had is removed once, by whoever removed it.
-    if (!here) return;
-    await this.#engine.log.drop(mailboxOf(index));
-    await this.#readUpTo.forget(index);
+  }
+
+  /** Removes what belonged to a client whose record is gone. */
+  async #cleanUp(index: ClientIndex): Promise<void> {
+    await Promise.all([
+      this.#engine.log.drop(mailboxOf(index)),
+      this.#readUpTo.forget(index),
+      this.clients.rooms.withdrawAll(index),
+    ]);
   }
 
   async #tellRead(index: ClientIndex): Promise<void> {

@@ -64,6 +64,8 @@ export class Rooms {
   /** How many are entering a room at this moment, and what of its record is being written. */
   readonly #entering = new Map<string, number>();
   readonly #writing = new Map<string, Promise<void>>();
+  /** Private rooms that are being handed on. */
+  readonly #passing = new Set<Promise<void>>();
 
   constructor(
     private readonly directory: Directory,
@@ -174,6 +176,15 @@ export class Rooms {
     return (record?.value as unknown as Kept | undefined)?.invited?.includes(index) ?? false;
   }
 
+  /** A client that has left for good is invited nowhere any more. Durable when it resolves. */
+  async withdrawAll(index: ClientIndex): Promise<void> {
+    for (const id of [...this.invitationsOf(index)]) {
+      await this.change(id, ({ invited = [] }) =>
+        invited.includes(index) ? { invited: invited.filter((other) => other !== index) } : undefined,
+      );
+    }
+  }
+
   /** Private rooms that were closed while somebody was still in them. */
   abandoned(): RoomId[] {
     return [...this.#rooms.keys()].filter((id) => isPrivate(id) && !this.#records.has(id));
@@ -213,10 +224,16 @@ export class Rooms {
     if (!room?.members.delete(index)) return;
     room.order = undefined;
     if (online) room.online--;
-    if (room.members.size > 0) return void this.passOn(name).catch(this.onError);
+    if (room.members.size > 0) return this.#passOnIfLost(name);
     this.#rooms.delete(name);
     this.#publicChanged(name, -1);
     this.#forgetIfEmpty(name);
+  }
+
+  /** Resolves when the records are as they follow from who has exited so far, or their writes failed. */
+  async idle(): Promise<void> {
+    if (this.#writing.size + this.#passing.size > 0)
+      await Promise.allSettled([...this.#writing.values(), ...this.#passing]);
   }
 
   #publicChanged(name: RoomId, by: number): void {
@@ -282,6 +299,14 @@ export class Rooms {
       return next !== undefined && kept.owner !== undefined && !members.has(kept.owner) ? { owner: next } : undefined;
     };
     await this.change(id, change);
+  }
+
+  #passOnIfLost(id: RoomId): void {
+    if (this.ownerOf(id) === undefined) return;
+    const passing = this.passOn(id)
+      .catch(this.onError)
+      .finally(() => this.#passing.delete(passing));
+    this.#passing.add(passing);
   }
 
   async #ensure(name: string, since: Seq): Promise<void> {
