@@ -84,9 +84,22 @@ export class NatsCluster {
   }
 }
 
+export interface NatsSettings {
+  /** Bytes that JetStream stores at the most; undefined for most of the disk. */
+  readonly maxFileStore?: number;
+  /** Where the servers keep what they store; undefined for a folder of the test. */
+  readonly folder?: string;
+  /** Further lines of the configuration. */
+  readonly more?: string;
+}
+
 /** Starts `count` nats-servers on ports of their own, with folders of their own; they end with the test. */
-export async function startNats(t: Test, count: 1 | 3 = 1): Promise<NatsCluster> {
-  const folder = await temporaryFolder(t);
+export async function startNats(
+  t: Test,
+  count: 1 | 3 = 1,
+  { maxFileStore, folder: given, more = '' }: NatsSettings = {},
+): Promise<NatsCluster> {
+  const folder = given ?? (await temporaryFolder(t));
   const numbers = Array.from({ length: count }, (_, number) => number);
   const ports = await inTurn(numbers, lastingPort);
   const clusterPorts = await inTurn(numbers, lastingPort);
@@ -106,7 +119,8 @@ export async function startNats(t: Test, count: 1 | 3 = 1): Promise<NatsCluster>
         `server_name: "n${number}"`,
         `listen: "127.0.0.1:${ports[number]}"`,
         `max_payload: ${MAX_PAYLOAD}`,
-        `jetstream { store_dir: "${join(folder, String(number))}" }`,
+        `jetstream { store_dir: "${join(folder, String(number))}"${maxFileStore ? `, max_file_store: ${maxFileStore}` : ''} }`,
+        more,
         // They tell each other where the others are to be found, and would connect past the proxies: so none is there.
         count === 1
           ? ''

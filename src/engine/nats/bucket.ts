@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Msg, MsgHdrs } from '@nats-io/transport-node';
 import { Conflict, EngineUnavailable, type Json } from '../engine.js';
-import type { Link } from './link.js';
+import { asked, type Link } from './link.js';
 import type { Names } from './names.js';
 import { headersOf, type Publisher } from './publisher.js';
 import type { Reads } from './reads.js';
 import { storedAt } from './record.js';
+import { StorageFull } from './storage-full.js';
+import type { StorageReserve } from './storage-reserve.js';
 import type { StreamState } from './stream-state.js';
 
 /** A value of the bucket. */
@@ -101,6 +103,7 @@ export class Bucket {
     private readonly publisher: Publisher,
     private readonly reads: Reads,
     private readonly state: StreamState,
+    private readonly reserve: StorageReserve,
   ) {
     link.listen({ doubt: () => this.#fallBehind() });
   }
@@ -143,23 +146,28 @@ export class Bucket {
   /**
    * Writes a value; the listeners here have been told when it resolves.
    * @param expected the revision that has to be there; null if there must be nothing
+   * @param essential whether the write is needed to free storage, or to start: then a full store takes it, see StorageReserve
    * @throws Conflict, EngineUnavailable
    */
-  async put(key: string, value: Json, expected: number | null): Promise<number> {
-    return this.#write(key, expected, Buffer.from(JSON.stringify(value)));
+  async put(key: string, value: Json, expected: number | null, essential = true): Promise<number> {
+    const body = Buffer.from(JSON.stringify(value));
+    return essential
+      ? this.reserve.essential(() => this.#write(key, expected, body))
+      : this.#write(key, expected, body);
   }
 
   /**
    * Writes what `next` makes of what is there, again if somebody else was first; what it leaves undefined is left as it is.
+   * @param essential as {@link put} takes it
    * @throws EngineUnavailable
    */
-  async update(key: string, next: (value: Json | undefined) => Json | undefined): Promise<void> {
+  async update(key: string, next: (value: Json | undefined) => Json | undefined, essential = true): Promise<void> {
     let there = this.#kept.get(key);
     for (;;) {
       const value = next(there?.value);
       if (value === undefined) return;
       try {
-        await this.put(key, value, there?.revision ?? null);
+        await this.put(key, value, there?.revision ?? null, essential);
         return;
       } catch (error) {
         if (!(error instanceof Conflict)) throw error;
@@ -179,7 +187,7 @@ export class Bucket {
       if (expected !== undefined && there?.revision !== expected) throw conflict(key);
       if (!there) return;
       try {
-        await this.#write(key, there.revision, Buffer.alloc(0), headersOf({ [OPERATION]: REMOVED }));
+        await this.#remove(key, there.revision);
         return;
       } catch (error) {
         if (!(error instanceof Conflict) || expected !== undefined) throw error;
@@ -247,6 +255,19 @@ export class Bucket {
   /** Was not deleted after all. */
   giveBack(seq: number): void {
     this.#superseded.unshift(seq);
+  }
+
+  async #remove(key: string, revision: number): Promise<void> {
+    const write = () => this.#write(key, revision, Buffer.alloc(0), headersOf({ [OPERATION]: REMOVED }));
+    try {
+      await this.reserve.essential(write);
+    } catch (error) {
+      // Servers of version 2.9 do not find the newest message any more once that of the stream was deleted.
+      if (!(error instanceof StorageFull) || revision === this.#position) throw error;
+      // The stream has a limit of its own, or there is no reserve: the record makes room for its marker.
+      await asked(this.link.jsm.streams.deleteMessage(this.names.bucketStream, revision, false));
+      await write();
+    }
   }
 
   async #write(key: string, expected: number | null, body: Buffer, headers?: MsgHdrs): Promise<number> {

@@ -8,6 +8,7 @@ import {
 } from '../engine.js';
 import type { Bucket, Kept } from './bucket.js';
 import type { Link } from './link.js';
+import type { StorageReserve } from './storage-reserve.js';
 
 /** What the keys of records and of series begin with in the bucket. */
 export const RECORD = 'record.';
@@ -20,12 +21,14 @@ export class NatsDirectory implements Directory {
   constructor(
     private readonly link: Link,
     private readonly bucket: Bucket,
+    private readonly reserve: StorageReserve,
     /** Resolves when all nodes have this sequence of the bucket, or those that do not answer have had their time. */
     private readonly reachedByAll: (seq: number) => Promise<void>,
   ) {}
 
   async allocate(series: string): Promise<number> {
     this.link.assertUp();
+    this.reserve.assertRoom();
     return this.#seriesOf(series).next();
   }
 
@@ -39,7 +42,8 @@ export class NatsDirectory implements Directory {
   }
 
   async put(key: string, value: Json, expected: Revision | null): Promise<Revision> {
-    return (await this.bucket.put(encodeKey(key), value, expected)) as Revision;
+    this.reserve.assertRoom();
+    return (await this.bucket.put(encodeKey(key), value, expected, false)) as Revision;
   }
 
   async remove(key: string, expected?: Revision): Promise<void> {
@@ -107,7 +111,7 @@ class Series {
   /** Takes the next `count` numbers. @returns the one before the first */
   async #advance(count: number): Promise<number> {
     let last = 0;
-    await this.bucket.update(this.key, (value) => (last = Number(value ?? 0)) + count);
+    await this.bucket.update(this.key, (value) => (last = Number(value ?? 0)) + count, false);
     return last;
   }
 }

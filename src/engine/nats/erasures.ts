@@ -7,6 +7,8 @@ import type { Notes } from './notes.js';
 import type { Publisher } from './publisher.js';
 import type { Reads } from './reads.js';
 import { encodeErasure, particularsOf } from './record.js';
+import { StorageFull } from './storage-full.js';
+import type { StorageReserve } from './storage-reserve.js';
 import type { TopicIndexes } from './topic-indexes.js';
 
 export interface ErasuresParts {
@@ -17,6 +19,7 @@ export interface ErasuresParts {
   readonly indexes: TopicIndexes;
   readonly bucket: Bucket;
   readonly notes: Notes;
+  readonly reserve: StorageReserve;
 }
 
 /** What the keys of erasures that have begun start with in the bucket: before the place and the topic of the entry. */
@@ -88,14 +91,23 @@ export class Erasures {
   }
 
   async #end(key: string, topic: Topic, seq: Seq): Promise<boolean> {
-    const { names, publisher, reads, indexes, bucket, notes } = this.parts;
+    const { names, publisher, reads, indexes, bucket, notes, reserve } = this.parts;
     const stored = await reads.atLeader(names.log, seq);
     if (stored?.subject === names.subject(topic)) {
       const hash = particularsOf(stored.header).keyed?.hash;
       const before = await indexes.fresh(topic);
+      let untold: (() => Promise<number>) | undefined;
       if (before.has(seq)) {
         await notes.keep(before, seq, seq - 1);
-        await publisher.publish(names.subject(topic), new Uint8Array(), encodeErasure({ seq, hash }, this.now()));
+        const tell = () =>
+          publisher.publish(names.subject(topic), new Uint8Array(), encodeErasure({ seq, hash }, this.now()));
+        try {
+          await reserve.essential(tell);
+        } catch (error) {
+          // The log has a limit of its own: the entry makes room for what tells that it is erased.
+          if (!(error instanceof StorageFull) || seq >= before.newest) throw error;
+          untold = tell;
+        }
       }
       const index = await indexes.fresh(topic);
       const repeats = hash === undefined ? [] : index.repeatsOf(seq, hash).filter((each) => each < index.newest);
@@ -103,6 +115,7 @@ export class Erasures {
         await deleteEntry(this.parts, each, true);
         indexes.remove(topic, each);
       }
+      await untold?.();
     }
     await bucket.remove(key);
     return true;

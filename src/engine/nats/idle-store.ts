@@ -8,6 +8,7 @@ import { Names } from './names.js';
 import { notedNodes, Nodes } from './nodes.js';
 import { Publisher } from './publisher.js';
 import { Reads } from './reads.js';
+import { StorageReserve } from './storage-reserve.js';
 import { StreamState } from './stream-state.js';
 
 /** For how many milliseconds servers are waited for: whoever moves something has started them before. */
@@ -31,6 +32,7 @@ export class IdleStore {
   readonly floors: Floors;
   readonly #leases: NatsLeases;
   readonly #nodes: Nodes;
+  readonly #reserve: StorageReserve;
 
   private constructor(
     readonly link: Link,
@@ -41,9 +43,11 @@ export class IdleStore {
     this.reads = new Reads(link);
     this.state = new StreamState(link, this.names.log);
     const bucketState = new StreamState(link, this.names.bucketStream);
-    this.bucket = new Bucket(link, this.names, this.publisher, this.reads, bucketState);
-    this.floors = new Floors(this.bucket);
     this.#leases = new NatsLeases(link, this.names, () => notedNodes(this.bucket));
+    const { names, publisher, reads } = this;
+    this.#reserve = new StorageReserve({ link, names, publisher, leases: this.#leases });
+    this.bucket = new Bucket(link, names, publisher, reads, bucketState, this.#reserve);
+    this.floors = new Floors(this.bucket);
     this.#nodes = new Nodes(link, this.names, this.bucket, this.#leases);
   }
 
@@ -70,6 +74,7 @@ export class IdleStore {
   async close(): Promise<void> {
     await this.#nodes.leave();
     await this.publisher.idle();
+    this.#reserve.close();
     this.bucket.close();
     this.publisher.close();
   }

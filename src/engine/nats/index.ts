@@ -17,6 +17,7 @@ import { Publisher } from './publisher.js';
 import { Pulse } from './pulse.js';
 import { Reads } from './reads.js';
 import { agreeOnSecret, agreeOnSettings, type SharedSettings } from './shared-settings.js';
+import { StorageReserve } from './storage-reserve.js';
 import { StreamState } from './stream-state.js';
 import { ensureStreams } from './streams.js';
 import { TopicIndexes } from './topic-indexes.js';
@@ -95,13 +96,20 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
   const reads = new Reads(link);
   const state = new StreamState(link, names.log);
   const bucketState = new StreamState(link, names.bucketStream);
-  const bucket = new Bucket(link, names, publisher, reads, bucketState);
+  const leases: NatsLeases = new NatsLeases(link, names, () => notedNodes(bucket));
+  const reserve = new StorageReserve({ link, names, publisher, leases }, onError);
+  const bucket = new Bucket(link, names, publisher, reads, bucketState, reserve);
   const indexes = new TopicIndexes(names, reads);
   const feed = new Feed(link, names, reads, state, indexes, { now });
   const pulse = new Pulse(link, state, bucketState, feed, bucket);
   await bucket.open();
   await pulse.open();
-  const leases = new NatsLeases(link, names, () => notedNodes(bucket));
+  const withoutReserve = await reserve.open(replicas);
+  if (withoutReserve !== undefined) {
+    options.warn?.(
+      `NATS keeps no reserve for InterChat, so it cannot free storage once there is none left: ${withoutReserve}`,
+    );
+  }
   const nodes = new Nodes(link, names, bucket, leases);
   await nodes.join();
   try {
@@ -109,6 +117,7 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     const othersRun = () => leases.others().length > 0;
     if (options.settings) await agreeOnSettings(bucket, options.settings, othersRun);
     const secret = await agreeOnSecret(bucket, epoch, options.secret, othersRun);
+    await reserve.fill();
     const floors = new Floors(bucket);
     bucket.watch((key, kept) => {
       const raised = kept && floors.topicOf(key);
@@ -117,12 +126,12 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     const oldestKey = () => now() - retention.dedupWindow;
     const notes = new Notes(bucket, names, reads, oldestKey);
     const dedup = new Dedup({ names, publisher, reads, state, indexes, notes }, oldestKey);
-    const erasures = new Erasures({ link, names, publisher, reads, indexes, bucket, notes }, now);
+    const erasures = new Erasures({ link, names, publisher, reads, indexes, bucket, notes, reserve }, now);
     const log = new NatsLog(
-      { link, names, publisher, reads, state, indexes, feed, floors, notes, dedup, erasures },
+      { link, names, publisher, reads, state, indexes, feed, floors, notes, dedup, erasures, reserve },
       { epoch, now, appended: (seconds, entries) => observe?.appended?.(seconds, entries) },
     );
-    const parts = { link, names, reads, state, indexes, bucket, floors, notes, erasures, leases };
+    const parts = { link, names, reads, state, indexes, bucket, floors, notes, erasures, leases, reserve };
     const trimmer = new Trimmer(parts, retention, now, onError);
     const close = async () => {
       await trimmer.close();
@@ -133,6 +142,7 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
       await publisher.idle();
       feed.close();
       bucket.close();
+      reserve.close();
       publisher.close();
       await link.close();
     };
@@ -140,13 +150,14 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     return {
       secret,
       log,
-      directory: new NatsDirectory(link, bucket, (seq) => nodes.reachedByAll(seq)),
+      directory: new NatsDirectory(link, bucket, reserve, (seq) => nodes.reachedByAll(seq)),
       leases,
-      health: () => link.trouble,
+      health: () => link.trouble ?? reserve.trouble,
       close: () => (closing ??= close()),
     };
   } catch (error) {
     pulse.close();
+    reserve.close();
     await nodes.leave();
     throw error;
   }

@@ -20,6 +20,7 @@ import type { Notes } from './notes.js';
 import type { Publisher } from './publisher.js';
 import type { Reads } from './reads.js';
 import { encodeHeaders, type Keyed } from './record.js';
+import type { StorageReserve } from './storage-reserve.js';
 import type { StreamState } from './stream-state.js';
 import type { TopicIndex } from './topic-index.js';
 import type { TopicIndexes } from './topic-indexes.js';
@@ -36,6 +37,7 @@ export interface NatsLogParts {
   readonly notes: Notes;
   readonly dedup: Dedup;
   readonly erasures: Erasures;
+  readonly reserve: StorageReserve;
 }
 
 export interface NatsLogOptions {
@@ -82,6 +84,7 @@ export class NatsLog implements Log {
 
   async append(entries: readonly NewEntry[]): Promise<Appended[]> {
     this.parts.link.assertUp();
+    this.parts.reserve.assertRoom();
     if (entries.length === 0) return [];
     const began = performance.now();
     const now = this.options.now();
@@ -145,8 +148,10 @@ export class NatsLog implements Log {
       // What was called after this must stay, even if it was stored before the answer.
       const end = Math.min(newest + 1, ...(await placesOf(dropping.later)));
       if (newest > 0) {
-        await notes.keep(await indexes.fresh(topic), end - 1);
-        await purge(link, names, topic, end);
+        const index = await indexes.fresh(topic);
+        const seqs = [...index.seqs];
+        await notes.keep(index, end - 1);
+        await purge(link, names, topic, end, seqs);
       }
       indexes.removeThrough(topic, end - 1);
       await floors.forget(topic);
@@ -262,7 +267,33 @@ async function placesOf(appends: readonly UnderWay[]): Promise<number[]> {
   return settled.flatMap((one) => (one.status === 'fulfilled' ? one.value.map(({ seq }) => seq) : []));
 }
 
-/** Removes what is stored of a topic before the place `end`. */
-export async function purge(link: Link, names: Names, topic: Topic, end: number): Promise<void> {
+/** Entries that are deleted at the same time. */
+const AT_ONCE = 32;
+
+/**
+ * Removes what is stored of a topic before the place `end`.
+ * @param seqs the places of the topic's entries, as they were before its floor was raised
+ * @throws EngineUnavailable
+ */
+export async function purge(
+  link: Link,
+  names: Names,
+  topic: Topic,
+  end: number,
+  seqs: readonly number[],
+): Promise<void> {
+  // Servers of version 2.9 go on counting what was purged of a part of a stream against max_file_store until they start again.
+  if (!link.isFrom(2, 10)) await deleteEach(link, names, end, seqs);
   await asked(link.jsm.streams.purge(names.log, { filter: names.subject(topic), seq: end }));
+}
+
+/** Deletes the entries before the place `end` one by one, but for the newest of the topic: see {@link Erasures}. */
+async function deleteEach(link: Link, names: Names, end: number, all: readonly number[]): Promise<void> {
+  const newest = all.at(-1) ?? 0;
+  const seqs = all.filter((seq) => seq < end && seq < newest);
+  for (let from = 0; from < seqs.length; from += AT_ONCE) {
+    const some = seqs.slice(from, from + AT_ONCE);
+    // One that is not there any more is what is wanted; purging finds out what else is the matter.
+    await Promise.allSettled(some.map((seq) => link.jsm.streams.deleteMessage(names.log, seq, false)));
+  }
 }

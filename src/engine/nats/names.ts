@@ -6,6 +6,8 @@ export class Names {
   readonly log: string;
   /** The stream that knows which topic each dedup key was used for. */
   readonly keys: string;
+  /** The stream that is given up when storage is full: see StorageReserve. */
+  readonly reserve: string;
   /** The bucket that is the directory, and the stream behind it. */
   readonly bucket: string;
   readonly bucketStream: string;
@@ -16,6 +18,7 @@ export class Names {
   constructor(private readonly name: string) {
     this.log = `${name}-log`;
     this.keys = `${name}-keys`;
+    this.reserve = `${name}-reserve`;
     this.bucket = `${name}-directory`;
     this.bucketStream = `KV_${this.bucket}`;
     this.#logSubjects = `${name}.log.`;
@@ -62,6 +65,16 @@ export class Names {
 
   keyOfLive(subject: string): string {
     return subject.slice(`${this.name}.key.`.length);
+  }
+
+  /** Under which a part of the reserve is stored. */
+  reserveSubject(part: string): string {
+    return `${this.name}.reserve.${part}`;
+  }
+
+  /** Where a node tells the others that storage is full, and that it is not any more. */
+  get full(): string {
+    return `${this.name}.full`;
   }
 
   /** What nodes tell each other of what they hold. */

@@ -1,6 +1,7 @@
 import { headers, type Msg, type MsgHdrs, type Subscription } from '@nats-io/transport-node';
 import { EngineUnavailable } from '../engine.js';
 import type { Link } from './link.js';
+import { type StorageFull, storageFull, type StoreError } from './storage-full.js';
 
 interface Waiting {
   readonly subject: string;
@@ -14,6 +15,9 @@ interface Waiting {
 /** For how many milliseconds an answer is waited for. */
 const TIMEOUT = 5_000;
 const CHECK_EVERY = 250;
+
+/** Between two looks at which writes are answered, in milliseconds. */
+const LOOK_EVERY = 5;
 
 /** How many may be unanswered at once: from 10,000 on a server begins to refuse. */
 const MOST_UNDER_WAY = 3_000;
@@ -33,6 +37,8 @@ export class Publisher {
   readonly #timer: NodeJS.Timeout;
   #number = 0;
   #drained: (() => void) | undefined;
+  /** Called for each write that JetStream refuses for lack of room, before its promise rejects. Must not throw. */
+  onFull: ((error: StorageFull) => void) | undefined;
 
   constructor(private readonly link: Link) {
     this.#inbox = `_INBOX.${crypto.randomUUID()}.`;
@@ -44,7 +50,7 @@ export class Publisher {
 
   /**
    * Resolves with its place when it is stored on as many servers as have to have it.
-   * @throws EngineUnavailable when it is not, or it is not known what became of it
+   * @throws EngineUnavailable when it is not, or it is not known what became of it; StorageFull when there is no room for it
    */
   publish(subject: string, body: Uint8Array, headers?: MsgHdrs): Promise<number> {
     return new Promise((resolve, reject) => {
@@ -57,6 +63,16 @@ export class Publisher {
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
     if (this.#underWay.size > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+  }
+
+  /** Resolves when every write that was published before the call has its answer, or its time for one is over. */
+  async answered(): Promise<void> {
+    const next = this.#number;
+    for (;;) {
+      const [oldest] = this.#underWay.keys();
+      if (oldest === undefined || Number(oldest) >= next) return;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY).unref());
+    }
   }
 
   close(): void {
@@ -88,7 +104,7 @@ export class Publisher {
     if (message.headers?.code === NO_RESPONDERS) {
       waiting.reject(new EngineUnavailable('no NATS server leads the log at this moment'));
     } else {
-      settle(waiting, message);
+      this.#settle(waiting, message);
     }
     this.#told();
   }
@@ -114,20 +130,23 @@ export class Publisher {
     this.#told();
   }
 
+  #settle({ resolve, reject }: Waiting, message: Msg): void {
+    const { seq = 0, stream, error } = message.json<Answer>();
+    if (!error) return resolve(seq);
+    const full = storageFull(stream, error);
+    if (full) this.onFull?.(full);
+    reject(full ?? new EngineUnavailable(`NATS does not store it: ${error.description ?? 'no reason given'}`));
+  }
+
   #told(): void {
     if (this.#underWay.size === 0) this.#drained?.();
   }
 }
 
 interface Answer {
+  readonly stream?: string;
   readonly seq?: number;
-  readonly error?: { readonly description?: string };
-}
-
-function settle({ resolve, reject }: Waiting, message: Msg): void {
-  const { seq = 0, error } = message.json<Answer>();
-  if (error) reject(new EngineUnavailable(`NATS does not store it: ${error.description ?? 'no reason given'}`));
-  else resolve(seq);
+  readonly error?: StoreError;
 }
 
 /** Headers with these values; undefined ones are left out. */

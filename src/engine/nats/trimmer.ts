@@ -12,7 +12,9 @@ import { NODE } from './nodes.js';
 import type { Notes } from './notes.js';
 import type { Reads } from './reads.js';
 import { particularsOf } from './record.js';
+import type { StorageReserve } from './storage-reserve.js';
 import type { StreamState } from './stream-state.js';
+import type { TopicIndex } from './topic-index.js';
 import type { TopicIndexes } from './topic-indexes.js';
 
 export interface TrimmerParts {
@@ -26,6 +28,7 @@ export interface TrimmerParts {
   readonly notes: Notes;
   readonly erasures: Erasures;
   readonly leases: NatsLeases;
+  readonly reserve: StorageReserve;
 }
 
 /** The least time between two rounds, in milliseconds; and how much longer than a round it rests at the least. */
@@ -48,6 +51,9 @@ const NOT_DELETED = 10_057;
 /** Entries that are looked at for their age in a round. */
 const AGED = 1_000;
 
+/** Topics that are cleared of expired entries in a round while storage is full. */
+const CLEARED = 50;
+
 /**
  * Removes what need not be kept. JetStream could keep so many messages a subject by itself, but then nobody could say
  * afterwards what had been there, nor count those that expire apart. One node does it for all: the first of those alive. A
@@ -64,6 +70,8 @@ export class Trimmer {
   readonly #forever: ReadonlySet<Topic>;
   /** Up to this place there is nothing but entries that are kept however old they are. */
   #lasting = 0;
+  /** The last topic that was cleared of expired entries since storage is full; empty to begin with the first. */
+  #cleared = '';
 
   constructor(
     private readonly parts: TrimmerParts,
@@ -72,6 +80,7 @@ export class Trimmer {
     private readonly onError: (error: Error) => void,
   ) {
     this.#forever = new Set(retention.forever);
+    parts.reserve.freeing = () => this.#clearBucket();
     this.#timer = this.#later(ROUND_EVERY);
   }
 
@@ -97,12 +106,17 @@ export class Trimmer {
   }
 
   async #work(): Promise<void> {
-    const { link, names, state, notes, erasures } = this.parts;
+    const { link, names, state, notes, erasures, reserve } = this.parts;
+    const isFull = reserve.trouble !== null;
+    // What needs no write goes first.
+    if (isFull) await this.#clearBucket();
     await erasures.resume();
     const last = await state.last();
-    if (last !== this.#counted || this.#crowded.size > 0) {
+    if (last !== this.#counted || this.#crowded.size > 0 || isFull) {
       const { state: counts } = await asked(link.jsm.streams.info(names.log, { subjects_filter: names.subject('>') }));
-      await this.#trimCrowded(Object.entries(counts.subjects ?? {}));
+      const subjects = Object.entries(counts.subjects ?? {});
+      if (isFull) await this.#clearExpired(subjects.map(([subject]) => names.topicOf(subject)));
+      await this.#trimCrowded(subjects, isFull);
       this.#counted = last;
     }
     await this.#trimAged();
@@ -111,7 +125,18 @@ export class Trimmer {
     await this.#forgetNodes();
   }
 
-  async #trimCrowded(counts: readonly [subject: string, count: number][]): Promise<void> {
+  /** Removes expired entries of some topics, others in each round: no floor is needed for that. */
+  async #clearExpired(topics: readonly Topic[]): Promise<void> {
+    const from = topics.findIndex((topic) => topic > this.#cleared);
+    const some = topics.slice(Math.max(0, from)).slice(0, CLEARED);
+    this.#cleared = some.length < CLEARED ? '' : (some.at(-1) ?? '');
+    for (const topic of some) {
+      if (this.#closed) return;
+      await this.#removeExpired(topic, await this.parts.indexes.fresh(topic));
+    }
+  }
+
+  async #trimCrowded(counts: readonly [subject: string, count: number][], atOnce: boolean): Promise<void> {
     const { maxEntries } = this.retention;
     const now = performance.now();
     const before = this.#crowded;
@@ -121,7 +146,7 @@ export class Trimmer {
       const topic = this.parts.names.topicOf(subject);
       if (this.#forever.has(topic)) continue;
       const since = before.get(topic) ?? now;
-      if (count > maxEntries * CROWDED || now - since > LINGER) await this.#trim(topic);
+      if (atOnce || count > maxEntries * CROWDED || now - since > LINGER) await this.#trim(topic);
       else this.#crowded.set(topic, since);
     }
   }
@@ -146,6 +171,7 @@ export class Trimmer {
     const { link, names, indexes, floors, notes } = this.parts;
     const index = await indexes.fresh(topic);
     const now = this.now();
+    const seqs = [...index.seqs];
     const lasting = index.seqs.filter((seq) => !index.isExpired(seq, now));
     const old = index.seqs.filter((seq) => index.appendedAt(seq) <= this.#tooOld());
     const crowded = lasting[lasting.length - this.retention.maxEntries - 1] ?? 0;
@@ -154,9 +180,14 @@ export class Trimmer {
       const floor = lasting.findLast((seq) => seq <= upTo);
       if (floor !== undefined) await floors.raise(topic, floor);
       await notes.keep(index, upTo);
-      await purge(link, names, topic, upTo + 1);
+      await purge(link, names, topic, upTo + 1, seqs);
       indexes.removeThrough(topic, upTo);
     }
+    await this.#removeExpired(topic, index);
+  }
+
+  async #removeExpired(topic: Topic, index: TopicIndex): Promise<void> {
+    const now = this.now();
     // Not the newest: servers of version 2.9 find none of a subject any more once its newest message was deleted. Nor one
     // whose dedup key is remembered: it is by its being there that a repeat is known.
     const rememberedFrom = now - this.retention.dedupWindow;
@@ -169,7 +200,7 @@ export class Trimmer {
     );
     for (const seq of expired.slice(0, SINGLY)) {
       await deleteEntry(this.parts, seq, false);
-      indexes.remove(topic, seq);
+      this.parts.indexes.remove(topic, seq);
     }
   }
 
