@@ -136,6 +136,13 @@ export interface Log {
   /** The place of the newest entry there ever was in the whole log, or one behind it; 0 in a new one. */
   last(): Promise<Seq>;
 
+  /**
+   * The topics that begin with `prefix`, which ends with a dot, and of which an entry or a floor is kept, in no order. Costs as
+   * much as there are such topics.
+   * @throws EngineUnavailable
+   */
+  topics(prefix: string): Promise<Topic[]>;
+
   /** Removes a topic with all its entries: for a party that has left for good. Its floor is forgotten too. */
   drop(topic: Topic): Promise<void>;
 

@@ -383,7 +383,7 @@ export class Clients {
         await this.engine.directory.put(SUBJECT_PREFIX + subject, { client: index }, record?.revision ?? null);
         return index;
       } catch (error) {
-        await this.leave(index, 'removed');
+        await this.#leaveIfThere(index);
         if (!(error instanceof Conflict)) throw error;
       }
     }
@@ -408,6 +408,7 @@ export class Clients {
     try {
       await this.rooms.create(id, index, at);
       await this.#moveIn(index, [id], at);
+      await this.rooms.confirmPrivate(id, index, at);
       return id;
     } finally {
       release();
@@ -498,6 +499,45 @@ export class Clients {
     // Other processes hear of a record that is gone, and not why.
     if (because === 'removed') await this.#update(index, (draft) => (draft.removed = true));
     await this.#remove(known, because);
+  }
+
+  async #leaveIfThere(index: ClientIndex): Promise<void> {
+    await this.leave(index, 'removed').catch((error: unknown) => {
+      if (!(error instanceof ClientGone)) throw error;
+    });
+  }
+
+  /**
+   * Finishes what broke off between two writes: removals that a client's record announces, subjects whose client is gone, and
+   * second clients of a subject. Safe while other processes make clients and remove them.
+   * @throws EngineUnavailable
+   */
+  async finishRemovals(): Promise<void> {
+    const { directory } = this.engine;
+    for (const { index, removed } of [...this.#known.values()]) if (removed) await this.#leaveIfThere(index);
+    const named = new Map<string, { readonly client: ClientIndex; readonly revision: Revision }>();
+    const stop = await directory.watch(SUBJECT_PREFIX, ({ key, record }) => {
+      const subject = key.slice(SUBJECT_PREFIX.length);
+      if (record) named.set(subject, { ...(record.value as { client: ClientIndex }), revision: record.revision });
+    });
+    stop();
+    // One whose making is under way elsewhere finds its subject taken, and removes its client itself.
+    for (const { index, subject } of [...this.#known.values()]) {
+      const other = subject === undefined ? undefined : named.get(subject)?.client;
+      if (other !== undefined && other !== index && this.staysHere(other)) await this.#leaveIfThere(index);
+    }
+    for (const [subject, { client, revision }] of named) {
+      if (!this.#known.has(client)) await this.#forgetSubject(subject, client, revision);
+    }
+  }
+
+  /** A subject whose client is gone names it no more; that it names another one by now is no error. */
+  async #forgetSubject(subject: string, client: ClientIndex, revision: Revision): Promise<void> {
+    const { directory } = this.engine;
+    if (await directory.get(keyOf(client))) return;
+    await directory.remove(SUBJECT_PREFIX + subject, revision).catch((error: unknown) => {
+      if (!(error instanceof Conflict)) throw error;
+    });
   }
 
   /** @throws Conflict, with `expected`, when its record has changed */
@@ -674,7 +714,7 @@ export class Clients {
       for (const room of known.memberships.rooms.keys()) this.#exited(known, room);
       this.options.onLeft(index, known.leaving ?? (known.removed ? 'removed' : 'left'));
       this.options.onChanged(index);
-      if (known.removing) this.#cleanUp(index);
+      if (known.removing) this.#cleanUp(known);
       return;
     }
     const fields = readRecord(record.value);
@@ -767,12 +807,17 @@ export class Clients {
   }
 
   /** Another process does not: what a client had is removed once, by the process that removed it, or at the next start. */
-  #cleanUp(index: ClientIndex): void {
-    const cleaning = this.options
-      .onRemoved(index)
-      .catch(this.options.onError)
+  #cleanUp({ index, subject }: Known): void {
+    const cleaning = Promise.all([this.options.onRemoved(index), subject && this.#endSubjectOf(subject, index)])
+      .then(() => undefined, this.options.onError)
       .finally(() => this.#cleaning.delete(index));
     this.#cleaning.set(index, cleaning);
+  }
+
+  async #endSubjectOf(subject: string, index: ClientIndex): Promise<void> {
+    const record = await this.engine.directory.get(SUBJECT_PREFIX + subject);
+    if (!record || (record.value as { client: number }).client !== index) return;
+    await this.#forgetSubject(subject, index, record.revision);
   }
 
   /** A lasting client may be away for as long as it likes. */
@@ -842,7 +887,8 @@ function streamsOf(held: readonly Held[]): number {
   return streams;
 }
 
-function keyOf(index: ClientIndex): string {
+/** The key of a client's record. */
+export function keyOf(index: ClientIndex): string {
   return `${PREFIX}${index}`;
 }
 

@@ -1,4 +1,4 @@
-import type { Engine, Entry, Seq, Topic } from '../engine/engine.js';
+import { type Engine, EngineUnavailable, type Entry, type Seq, type Topic } from '../engine/engine.js';
 import { type Access, Authenticator, type IdentityProvider } from './access/authenticator.js';
 import { Accounts } from './access/accounts.js';
 import { Bans } from './access/bans.js';
@@ -19,6 +19,7 @@ import { Draining, Forbidden, InvalidRequest, NameTaken, NoSuchMessage, NoSuchRo
 import { EntryPauses } from './entry-pauses.js';
 import { Feeds } from './feeds.js';
 import { type HistoryPage, type HistoryQuery, readHistory } from './history.js';
+import { removeLeftOvers } from './left-over.js';
 import type { Sender } from './message.js';
 import { Presence, PresenceDelivery, type PresenceWatcher } from './presence.js';
 import { PrivateRooms } from './private-rooms.js';
@@ -217,6 +218,11 @@ export class Hub {
     await hub.#openAccess(options);
     for (const room of clients.rooms.abandoned()) await hub.privateRooms.clear(room).catch(onError);
     hub.#isOpen = true;
+    // In the background: where much is left over a start does not wait for it.
+    removeLeftOvers({ engine, clients, readUpTo }).catch((error: unknown) => {
+      // What cannot be removed now is removed after the next start.
+      if (!(error instanceof EngineUnavailable)) onError(error);
+    });
     return hub;
   }
 

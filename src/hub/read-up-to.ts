@@ -30,6 +30,9 @@ const NOTHING: Kept = { rooms: [] };
 
 /** How far each client has read, on whatever device: kept for it, and nobody else's business. */
 export class ReadUpTo {
+  /** Clients that have marks, and were not there when these were read. */
+  readonly #leftOver: ClientIndex[] = [];
+
   private constructor(
     private readonly engine: Engine,
     private readonly clients: Clients,
@@ -44,9 +47,16 @@ export class ReadUpTo {
   ): Promise<{ readUpTo: ReadUpTo; stop: () => void }> {
     const readUpTo = new ReadUpTo(engine, clients, changed);
     let open = false;
-    const stop = await engine.directory.watch(PREFIX, (change) => open && readUpTo.#recordChanged(change));
+    const stop = await engine.directory.watch(PREFIX, (change) =>
+      open ? readUpTo.#recordChanged(change) : readUpTo.#found(change),
+    );
     open = true;
     return { readUpTo, stop };
+  }
+
+  /** Clients whose marks were there at the start, though they were not. */
+  leftOver(): readonly ClientIndex[] {
+    return this.#leftOver.splice(0);
   }
 
   async get(index: ClientIndex): Promise<ReadMarks> {
@@ -102,6 +112,8 @@ export class ReadUpTo {
       if (JSON.stringify(next) === JSON.stringify(kept)) return;
       try {
         await this.engine.directory.put(PREFIX + index, next as unknown as Json, revision);
+        // It left meanwhile: what it had was removed before this was written.
+        if (!this.clients.has(index)) await this.forget(index);
         return;
       } catch (error) {
         if (!(error instanceof Conflict)) throw error;
@@ -119,6 +131,11 @@ export class ReadUpTo {
     return record
       ? { kept: record.value as unknown as Kept, revision: record.revision }
       : { kept: NOTHING, revision: null };
+  }
+
+  #found({ key }: RecordChange): void {
+    const index = asClientIndex(Number(key.slice(PREFIX.length)));
+    if (index !== undefined && !this.clients.has(index)) this.#leftOver.push(index);
   }
 
   #recordChanged({ key, record }: RecordChange): void {

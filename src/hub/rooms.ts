@@ -289,6 +289,20 @@ export class Rooms {
     }
   }
 
+  /** As {@link confirm}, of a private room that its owner has just entered. */
+  async confirmPrivate(id: RoomId, owner: ClientIndex, since: Seq): Promise<void> {
+    if (await this.directory.get(PREFIX + id)) return;
+    await this.create(id, owner, since);
+  }
+
+  /** Invitations of clients that have left for good go. */
+  async forgetGuests(isThere: (index: ClientIndex) => boolean): Promise<void> {
+    for (const [id, { invited }] of [...this.#records]) {
+      if (!invited || invited.every(isThere)) continue;
+      await this.change(id, (kept) => ({ invited: kept.invited?.filter(isThere) }));
+    }
+  }
+
   /** A private room whose owner is not in it any more is that of whoever is in it for longest. Durable when it resolves. */
   async passOn(id: RoomId): Promise<void> {
     const owner = this.ownerOf(id);

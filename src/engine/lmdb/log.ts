@@ -109,6 +109,11 @@ export class LmdbLog implements Log, Recovering {
     };
   }
 
+  async topics(prefix: string): Promise<Topic[]> {
+    await this.writer.readable();
+    return this.index.topics(prefix);
+  }
+
   async last(): Promise<Seq> {
     this.writer.assertOpen();
     return this.#last as Seq;

@@ -8,6 +8,9 @@ import type { Recovering, Writer } from './writer.js';
 /** Entries filed in one commit: few enough that neither the event loop nor the senders notice. */
 const STEP = 2_000;
 
+/** Topics that are looked through before others have a turn. */
+const TOPICS_AT_A_TIME = 1_000;
+
 /** Bytes a row of the index takes, at the most. */
 const ROW = 2 * 160;
 
@@ -93,6 +96,32 @@ export class TopicIndex implements Recovering {
       if (record && decodeEntry(seq, record).topic === topic) count--;
     }
     return count;
+  }
+
+  /** Topics that begin so, and of which there is an entry or a floor. */
+  async topics(prefix: string): Promise<Topic[]> {
+    const found = new Set<Topic>();
+    for (const table of ['filed', 'floors'] as const) {
+      let next: string | undefined = prefix;
+      while (next !== undefined) {
+        const start: string = next;
+        next = undefined;
+        await this.writer.readable();
+        for (const key of this.store[table].getKeys({ start, end: `${prefix}\uffff`, limit: TOPICS_AT_A_TIME })) {
+          found.add(key as Topic);
+          if (key !== start) next = key;
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    for (const tail of [this.#filing, this.#tail]) {
+      for (const [topic] of tail?.topics() ?? []) if (topic.startsWith(prefix)) found.add(topic);
+    }
+    for (const topic of this.#drops.keys()) {
+      const [any] = found.has(topic) && !this.store.floors.doesExist(topic) ? this.ascending(topic, 1, Infinity) : [0];
+      if (any === undefined) found.delete(topic);
+    }
+    return [...found];
   }
 
   /** Whether an entry may have been dropped with its topic: for good, or as soon as that is durable. */

@@ -24,6 +24,11 @@ export class Floors {
     await this.bucket.remove(FLOOR + topic);
   }
 
+  /** Topics that begin so and have a floor, as far as it is known here. */
+  topics(prefix: string): Topic[] {
+    return [...this.bucket.all(FLOOR + prefix)].map(([key]) => key.slice(FLOOR.length) as Topic);
+  }
+
   /** Whose floor is under this key of the bucket; undefined for a key of something else. */
   topicOf(key: string): Topic | undefined {
     return key.startsWith(FLOOR) ? (key.slice(FLOOR.length) as Topic) : undefined;

@@ -132,6 +132,15 @@ export class NatsLog implements Log {
     return { floor: floor as Seq, oldest, newest };
   }
 
+  async topics(prefix: string): Promise<Topic[]> {
+    const { link, names, floors } = this.parts;
+    link.assertUp();
+    const filter = names.subject(`${prefix}>` as Topic);
+    const { state } = await asked(link.jsm.streams.info(names.log, { subjects_filter: filter }));
+    const stored = Object.keys(state.subjects ?? {}).map((subject) => names.topicOf(subject));
+    return [...new Set([...stored, ...floors.topics(prefix)])];
+  }
+
   async last(): Promise<Seq> {
     return (await this.parts.state.last()) as Seq;
   }

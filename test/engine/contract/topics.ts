@@ -8,6 +8,24 @@ const B = topicOf('client.10');
 
 /** A topic is read in pages, and dropped as a whole. */
 export async function topicsContract(t: Test, newPlace: NewPlace): Promise<void> {
+  await t.test('those of which something is kept', async (t) => {
+    const engine = await openIn(t, await newPlace(t), { maxEntries: 5 });
+    const { log } = engine;
+    const topics = async () => (await log.topics('client.')).sort();
+    t.same(await topics(), []);
+    for (const one of [A, B, topicOf('client'), topicOf('room.a')]) await log.append([entryOf(one, 'x')]);
+    t.same(await topics(), [A, B]);
+    await log.append(Array.from({ length: 20 }, (_, n) => entryOf(B, `${n}`)));
+    await until('it is trimmed', async () => (await log.bounds(B)).floor > 0);
+    t.same(await topics(), [A, B]);
+    await log.drop(A);
+    t.same(await topics(), [B]);
+    await log.append([entryOf(A, 'again')]);
+    t.same(await topics(), [A, B]);
+    await log.drop(B);
+    t.same(await topics(), [A]);
+  });
+
   await t.test('pages', async (t) => {
     // Trimming makes an engine settle the older entries; the newer ones are as fresh as can be.
     const engine = await openIn(t, await newPlace(t), { maxEntries: 40 });
