@@ -7,7 +7,7 @@ import { spawnServer } from '../support/server.js';
 import { waitFor } from '../support/wait.js';
 
 /** Seconds. */
-const GRACE = 2;
+const GRACE = 3;
 
 /** For how many milliseconds the node is stopped: longer than the grace time and its lease. */
 const STOPPED = 5_000;
