@@ -275,7 +275,15 @@ export interface Retention {
 
 /** It cannot be done now, but a later try may succeed. What was asked for may or may not have happened. */
 export class EngineUnavailable extends Error {
-  override readonly name = 'EngineUnavailable';
+  override readonly name: string = 'EngineUnavailable';
+}
+
+/**
+ * What was read is not what was written. It is never given out, and never left out either: health() says so from then on, nothing
+ * is appended any more, and an operator has to act. The message says what is damaged and what to do.
+ */
+export class EngineDamaged extends EngineUnavailable {
+  override readonly name = 'EngineDamaged';
 }
 
 /** Another writer was first: the record is not what it was when it was read. */

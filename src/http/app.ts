@@ -21,7 +21,7 @@ import { registerDocs, registerOpenApi } from './documentation.js';
 import { collectMethods, completeMethods, methodNotAllowed, METHODS } from './methods.js';
 import type { Metrics } from './metrics.js';
 import { registerPage } from './page.js';
-import { HttpProblem, notFound, pathOf, sendProblem, toHttpProblem } from './problem.js';
+import { HttpProblem, isToBeLogged, notFound, pathOf, sendProblem, toHttpProblem } from './problem.js';
 import { addRoutes } from './routes/index.js';
 import { registerSecurityHeaders, securityHeaders } from './security-headers.js';
 import { RequestMemory } from './request-memory.js';
@@ -127,9 +127,7 @@ export async function buildApp({
 function registerErrors(app: App, { maxBody }: HttpSettings, logger: Logger): void {
   app.setErrorHandler((error, request, reply) => {
     const problem = toHttpProblem(error, maxBody);
-    // What is refused on purpose is told by whoever refuses it, and not once for each request.
-    if (problem.status >= 500 && !(error instanceof HttpProblem))
-      logger.error({ err: error, path: pathOf(request.raw.url) }, problem.message);
+    if (isToBeLogged(error, problem)) logger.error({ err: error, path: pathOf(request.raw.url) }, problem.message);
     return sendProblem(request, reply, problem);
   });
   app.setNotFoundHandler((request, reply) => {

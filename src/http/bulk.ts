@@ -7,7 +7,7 @@ import type { Outgoing, Sent } from '../hub/sending.js';
 import { NDJSON_TYPE, parseJson } from './bodies.js';
 import type { Context } from './context.js';
 import { type Line, LineSplitter } from './lines.js';
-import { HttpProblem, problemBody, toHttpProblem } from './problem.js';
+import { HttpProblem, problemBody, toHttpProblem, isToBeLogged } from './problem.js';
 import { BulkLine } from './schemas.js';
 import { invalid } from './validation.js';
 
@@ -151,7 +151,7 @@ export class Bulk {
 
   #problemJson(error: Error, line: number): string {
     const problem = toHttpProblem(error, this.context.settings.maxBody);
-    if (!(error instanceof HubError) && problem.status >= 500)
+    if (!(error instanceof HubError) && isToBeLogged(error, problem))
       this.context.logger.error({ err: error }, problem.message);
     return `${JSON.stringify({ ...problemBody(problem, '/messages'), line })}\n`;
   }

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { EngineUnavailable } from '../engine/engine.js';
+import { EngineDamaged, EngineUnavailable } from '../engine/engine.js';
 import { HubError, InvalidRequest, PermissionMissing } from '../hub/errors.js';
 import { withoutCredentials } from './redaction.js';
 
@@ -92,6 +92,11 @@ const TITLES: Readonly<Partial<Record<ProblemCode, string>>> = {
   'internal-error': 'Something went wrong in the server',
 };
 
+/** Whether an error belongs into the log for each request. What is refused on purpose, and damage, is logged where it is found, once. */
+export function isToBeLogged(error: unknown, problem: HttpProblem): boolean {
+  return problem.status >= 500 && !(error instanceof HttpProblem || error instanceof EngineDamaged);
+}
+
 /** The one place where errors become answers: of the hub, of the engine, of Fastify and of this layer. */
 export function toHttpProblem(error: unknown, maxBody: number): HttpProblem {
   if (error instanceof HttpProblem) return error;
@@ -101,6 +106,7 @@ export function toHttpProblem(error: unknown, maxBody: number): HttpProblem {
     const headers = 'retryAfter' in error ? { 'retry-after': String(error.retryAfter) } : undefined;
     return new HttpProblem(error.code, error.message, { errors, permission, headers });
   }
+  if (error instanceof EngineDamaged) return new HttpProblem('unavailable', sentence(error.message));
   if (error instanceof EngineUnavailable) {
     return new HttpProblem(
       'unavailable',

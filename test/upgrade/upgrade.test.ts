@@ -40,7 +40,7 @@ async function copyOf(t: Test, name: string): Promise<{ folder: string; known: K
   return { folder, known: JSON.parse(await readFile(new URL('known.json', fixture), 'utf8')) as Known };
 }
 
-for (const name of ['format-2']) {
+for (const name of ['format-2', 'format-3']) {
   void t.test(`${name}: whoever was there is there, with all that was theirs`, async (t) => {
     const { folder, known } = await copyOf(t, name);
     const { alice, bob, carol, ids } = known;

@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Database } from 'lmdb';
 import type { ArchivedEntry, ArchivedFloor, ArchivedRecord, ArchiveSource, ArchiveSummary } from '../archive.js';
 import { EngineUnusable, type Json, type Seq, type Topic } from '../engine.js';
 import { assertWhole, IMPORTING } from './importing.js';
 import { lockAsReader } from './lock.js';
-import { assertCurrent } from './migrations.js';
+import { assertCurrent, MIGRATING } from './migrations.js';
 import { openFolder, unusable } from './open.js';
 import { appendedAt, decodeEntry, isExpired } from './record.js';
 import { readSecret } from './secret.js';
+import type { SealedTable } from './sealed.js';
 import { FILE, openToRead, RESTORATIONS, restorationsIn, SERIES, type Snapshot } from './store.js';
 
 /** Bytes of entries read at a time: others get their turn in between. */
@@ -45,7 +45,11 @@ export async function openLmdbBackupSource(folder: string, now: () => number = D
     closeFile = opened.close;
     const { snapshot } = opened;
     const { tables, transaction } = snapshot;
-    assertCurrent(folder, Number(tables.meta.get('format', { transaction })));
+    assertCurrent(
+      folder,
+      Number(tables.meta.get('format', { transaction })),
+      tables.meta.get(MIGRATING, { transaction }) !== undefined,
+    );
     assertWhole(tables.meta.get(IMPORTING, { transaction }), folder);
     return new LmdbSource(folder, snapshot, close, now);
   } catch (error) {
@@ -127,7 +131,7 @@ class LmdbSource implements ArchiveSource {
     await this.closeFolder();
   }
 
-  async *#rowsOf<Value>(table: Database<Value, string>): AsyncIterable<{ key: string; value: Value }> {
+  async *#rowsOf<Value>(table: SealedTable<Value>): AsyncIterable<{ key: string; value: Value }> {
     const { transaction } = this.snapshot;
     for (let start: string | undefined; ;) {
       const rows = [...table.getRange({ start, limit: ROWS, transaction })];

@@ -62,10 +62,11 @@ export class Dedup {
       weight: over.length * 2,
       growth: over.length * 2 * GROWTH_OF_CHANGE,
       write: () => {
-        for (const { seq, hash } of over) {
+        // The key may have come again since, for another entry.
+        const isOver = over.map(({ seq, hash }) => !this.#underWay.has(hash) && dedups.get(hash)?.seq === seq);
+        for (const [at, { seq, hash }] of over.entries()) {
           void dedupOrder.remove(seq);
-          // The key may have come again since, for another entry.
-          if (!this.#underWay.has(hash) && dedups.get(hash)?.seq === seq) void dedups.remove(hash);
+          if (isOver[at]) void dedups.remove(hash);
         }
       },
     });

@@ -34,12 +34,12 @@ export class LmdbDirectory implements Directory, Recovering {
 
   async allocate(series: string): Promise<number> {
     await this.writer.readable();
-    return ++this.#numbersOf(series).last;
+    return ++this.writer.reading(() => this.#numbersOf(series)).last;
   }
 
   async allocated(series: string): Promise<number> {
     await this.writer.readable();
-    return this.#numbersOf(series).last;
+    return this.writer.reading(() => this.#numbersOf(series)).last;
   }
 
   async get(key: string): Promise<DirectoryRecord | undefined> {
@@ -68,9 +68,8 @@ export class LmdbDirectory implements Directory, Recovering {
 
   async watch(prefix: string, listener: (change: RecordChange) => void): Promise<Unfollow> {
     await this.writer.readable();
-    for (const key of this.store.records.getKeys({ start: prefix, end: `${prefix}\uffff` })) {
-      listener({ key, record: this.#read(key) });
-    }
+    const keys = this.writer.reading(() => [...this.store.records.getKeys({ start: prefix, end: `${prefix}\uffff` })]);
+    for (const key of keys) listener({ key, record: this.#read(key) });
     const watcher = { prefix, listener };
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
@@ -88,7 +87,7 @@ export class LmdbDirectory implements Directory, Recovering {
   }
 
   #read(key: string): DirectoryRecord | undefined {
-    const kept = this.store.records.get(key);
+    const kept = this.writer.reading(() => this.store.records.get(key));
     return kept && { key, value: kept.value as Json, revision: kept.revision as Revision };
   }
 

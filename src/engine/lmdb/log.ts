@@ -14,6 +14,7 @@ import {
 import { Batch, type Fresh } from './batch.js';
 import { type Dedup, hashOf } from './dedup.js';
 import { Followers } from '../followers.js';
+import { damaged } from './damage.js';
 import { decodeEntry, isExpired } from './record.js';
 import type { Store } from './store.js';
 import type { TopicIndex } from './topic-index.js';
@@ -61,7 +62,7 @@ export class LmdbLog implements Log, Recovering {
     let fresh = 0;
     for (const entry of entries) {
       const hash = entry.dedup && hashOf(entry.dedup.key);
-      const known = hash === undefined ? undefined : this.dedup.find(hash);
+      const known = hash === undefined ? undefined : this.#find(hash, durable);
       if (known) {
         const { seq, note } = known.remembered;
         if (known.stored) durable.add(known.stored());
@@ -85,7 +86,7 @@ export class LmdbLog implements Log, Recovering {
 
   async read(topic: Topic, range: Range): Promise<Entry[]> {
     await this.writer.readable();
-    return this.#read(topic, range);
+    return this.writer.reading(() => this.#read(topic, range));
   }
 
   async follow(topic: Topic, listener: (entry: Entry | Relayed) => void): Promise<Unfollow> {
@@ -95,18 +96,20 @@ export class LmdbLog implements Log, Recovering {
 
   async count(topic: Topic, after: Seq): Promise<number> {
     await this.writer.readable();
-    return this.index.count(topic, after + 1, this.#last, this.options.now());
+    return this.writer.reading(() => this.index.count(topic, after + 1, this.#last, this.options.now()));
   }
 
   async bounds(topic: Topic): Promise<Bounds> {
     await this.writer.readable();
-    const [oldest] = this.#read(topic, { limit: 1 });
-    const [newest] = this.#read(topic, { limit: 1, newest: true });
-    return {
-      floor: (this.store.floors.get(topic) ?? 0) as Seq,
-      oldest: oldest?.seq ?? null,
-      newest: newest?.seq ?? null,
-    };
+    return this.writer.reading(() => {
+      const [oldest] = this.#read(topic, { limit: 1 });
+      const [newest] = this.#read(topic, { limit: 1, newest: true });
+      return {
+        floor: (this.store.floors.get(topic) ?? 0) as Seq,
+        oldest: oldest?.seq ?? null,
+        newest: newest?.seq ?? null,
+      };
+    });
   }
 
   async topics(prefix: string): Promise<Topic[]> {
@@ -136,6 +139,16 @@ export class LmdbLog implements Log, Recovering {
       found.push(decodeEntry(key, value));
     }
     this.#announce(found);
+  }
+
+  /** @param durable what waits already for its write */
+  #find(hash: string, durable: ReadonlySet<Promise<void>>) {
+    try {
+      return this.dedup.find(hash);
+    } catch (error) {
+      for (const one of durable) one.catch(() => undefined);
+      throw this.writer.failureOf(error);
+    }
   }
 
   #add(seq: Seq, { topic, body, expiresAt, dedup }: NewEntry, hash: string | undefined, now: number): Promise<void> {
@@ -175,10 +188,18 @@ export class LmdbLog implements Log, Recovering {
     const now = this.options.now();
     const found: Entry[] = [];
     if (limit < 1 || low > high) return found;
+    this.index.assertCounted(topic);
+    let previous = newest ? Infinity : 0;
     for (const seq of newest ? this.index.descending(topic, low, high) : this.index.ascending(topic, low, high)) {
+      if (newest ? seq >= previous : seq <= previous) throw damaged(`the index of ${topic}`);
+      previous = seq;
       const record = this.store.entries.get(seq);
-      if (!record) continue;
+      if (!record) {
+        if (this.index.mayBeGone(topic, seq)) continue;
+        throw damaged(`entry ${seq}, of ${topic},`);
+      }
       const entry = decodeEntry(seq, record);
+      if (entry.topic !== topic) throw damaged(`the index of ${topic}`);
       if (isExpired(entry, now)) continue;
       found.push(entry);
       if (found.length === limit) break;

@@ -1,4 +1,5 @@
 import { EngineUnusable } from '../engine.js';
+import { asDamage } from './damage.js';
 import { makeFolder } from './folder.js';
 import { assertWhole, IMPORTING } from './importing.js';
 import { tryLockFolder } from './lock.js';
@@ -45,6 +46,11 @@ export async function openFolder(folder: string, filling = false): Promise<OpenF
 /** What keeps a data folder from being used, in words. */
 export function unusable(folder: string, error: unknown): EngineUnusable {
   if (error instanceof EngineUnusable) return error;
+  const damage = asDamage(error);
+  if (damage) {
+    const message = damage.message.replace('The data folder is', `The data folder ${folder} is`);
+    return new EngineUnusable(message, { cause: error });
+  }
   const reason = (error as Error).message;
   return new EngineUnusable(
     `The data folder ${folder} cannot be used: ${reason}. Give another one: --data or INTERCHAT_DATA.`,

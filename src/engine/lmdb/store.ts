@@ -5,9 +5,13 @@ import { join } from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import type { Restoration } from '../engine.js';
 import { syncFolder } from '../sync-folder.js';
+import { damaged } from './damage.js';
 import { lockOutReaders } from './lock.js';
 import { FORMAT, migrate } from './migrations.js';
+import { checkPages, DamagedFile, readMetaPages } from './page-check.js';
+import { decodeEntry } from './record.js';
 import { Reserve, tryRoom } from './reserve.js';
+import { SealedTable, SealedValues } from './sealed.js';
 
 /** The file of a data folder. */
 export const FILE = 'log.mdb';
@@ -21,9 +25,11 @@ export const RESTORATIONS = 'restorations';
 /** LMDB's table of readers takes this many bytes at most. */
 const READERS = 8192;
 
-/** What LMDB's files begin with, and after how many bytes. */
-const MAGIC = 0xbeefc0de;
-const MAGIC_AT = 24;
+/**
+ * At a start, the pages with entries are checked where there are at most so many entries: that takes about a second. All other
+ * pages are checked at each start.
+ */
+const MOST_CHECKED_AT_START = 1_000_000;
 
 /** A new file takes as many bytes at the least. */
 const ROOM_TO_BEGIN = 1024 * 1024;
@@ -59,7 +65,7 @@ export interface Kept {
 export interface Tables {
   readonly root: RootDatabase<unknown, string>;
   /** Single values: the format, the epoch, the last sequence number, the last number of each series, and see importing.ts. */
-  readonly meta: Database<string | number, string>;
+  readonly meta: SealedValues;
   /**
    * The log: seq → entry, see record.ts. In the order in which it is written, so that a commit fills a few pages at the end
    * whoever its entries are for. Filed by topic, each would touch a page of its own: 4 times slower with 1,000 topics.
@@ -67,19 +73,19 @@ export interface Tables {
   readonly entries: Database<Buffer, number>;
   /** The topic index: [topic, seq], so that whatever is asked of a topic is a range. Behind the log by a tail, see tail.ts. */
   readonly index: Database<Buffer, [string, number]>;
-  readonly filed: Database<Filed, string>;
+  readonly filed: SealedTable<Filed>;
   /** How far each topic was trimmed. */
-  readonly floors: Database<number, string>;
+  readonly floors: SealedTable<number>;
   /** Topics that were dropped, and up to where, while there are entries of them to be removed. */
-  readonly drops: Database<number, string>;
+  readonly drops: SealedTable<number>;
   /** When entries expire: [milliseconds, seq]. */
   readonly expiries: Database<Buffer, [number, number]>;
   /** Dedup keys: hash → what they stand for. */
-  readonly dedups: Database<Remembered, string>;
+  readonly dedups: SealedTable<Remembered>;
   /** Dedup keys in the order in which they are to be forgotten: seq → hash. */
   readonly dedupOrder: Database<string, number>;
   /** The directory: key → record. */
-  readonly records: Database<Kept, string>;
+  readonly records: SealedTable<Kept>;
 }
 
 /** The file of a data folder, with one table for each thing that is kept. */
@@ -87,6 +93,8 @@ export class Store {
   #open = true;
   /** A commit has failed since it was opened. */
   #suspect = false;
+  /** How many entries each table had when it was opened. */
+  #sizes: ReadonlyMap<string, number> = new Map();
 
   private constructor(
     private readonly folder: string,
@@ -98,14 +106,15 @@ export class Store {
   static async open(folder: string): Promise<Store> {
     const path = join(folder, FILE);
     const isNew = !existsSync(path);
+    let sizes: ReadonlyMap<string, number> = new Map();
     // LMDB does not survive that it cannot open a file (lmdb 3.5.6 frees something twice), so it is not given one that it cannot.
     if (isNew) await tryRoom(`${path}-room`, ROOM_TO_BEGIN);
-    else await assertReadable(path);
+    else sizes = await assertReadable(path, 'r+', true);
     const release = await lockOutReaders(folder);
     try {
       // While a backup reads, which takes a server, the table has its place, and is in use.
       if (release) await reserveReaders(`${path}-lock`);
-      return await Store.#openFile(folder, path, isNew ? GROWTH_OF_COMMIT : 0);
+      return await Store.#openFile(folder, path, sizes, isNew ? GROWTH_OF_COMMIT : 0);
     } catch (error) {
       // What was begun for want of room is neither a new folder nor an old one.
       if (isNew) await rm(path, { force: true });
@@ -115,13 +124,19 @@ export class Store {
     }
   }
 
-  static async #openFile(folder: string, path: string, growth: number): Promise<Store> {
+  static async #openFile(
+    folder: string,
+    path: string,
+    sizes: ReadonlyMap<string, number>,
+    growth: number,
+  ): Promise<Store> {
     const root = openRoot(path);
     let reserve: Reserve | undefined;
     try {
       reserve = await Reserve.of(path);
       await reserve.ensure(bytesUsed(root), growth);
       const store = new Store(folder, reserve, openTables(root));
+      store.#sizes = sizes;
       await store.#begin();
       await syncFolder(folder);
       return store;
@@ -172,6 +187,11 @@ export class Store {
     return this.#open;
   }
 
+  /** What is read from now on is what has been committed before. */
+  refresh(): void {
+    this.tables.root.resetReadTxn();
+  }
+
   /** What is there at this moment. */
   snapshot(): Snapshot {
     return snapshotOf(this.tables);
@@ -206,7 +226,7 @@ export class Store {
     if (this.#open) await this.tables.root.close();
     this.#open = false;
     const path = join(this.folder, FILE);
-    await assertReadable(path);
+    await assertReadable(path, 'r+', true);
     this.tables = openTables(openRoot(path));
     this.#open = true;
     this.#suspect = false;
@@ -222,13 +242,35 @@ export class Store {
     const { meta } = this.tables;
     const format = meta.get('format');
     if (format === undefined) {
+      if (this.#sizes.get('entries') || this.#sizes.get('records')) throw damaged('the value "format"');
       await this.commit(() => {
         void meta.put('epoch', randomUUID());
         void meta.put('format', FORMAT);
       }, 0);
     } else {
       await migrate(this, this.folder, Number(format));
+      this.#check();
     }
+  }
+
+  /**
+   * Reads all that is small, and compares what the log and its index say of each other.
+   * @throws EngineDamaged
+   */
+  #check(): void {
+    const { meta, records, floors, drops, filed, entries, index } = this.tables;
+    for (const table of [meta, records, floors, drops, filed]) table.check();
+    const filedUpTo = Number(meta.get('filed') ?? 0);
+    const last = Number(meta.get('last') ?? 0);
+    let newest = 0;
+    let unfiled = 0;
+    for (const { key, value } of entries.getRange({ start: filedUpTo + 1 })) {
+      newest = key;
+      if (!index.doesExist([decodeEntry(key, value).topic, key])) unfiled++;
+    }
+    if (newest > last || filedUpTo > last) throw damaged('the value "last"');
+    const [found, expected] = [this.#sizes.get('entries') ?? 0, (this.#sizes.get('index') ?? 0) + unfiled];
+    if (found !== expected) throw damaged(`the number of entries (${found}, with ${expected} in the index)`);
   }
 }
 
@@ -249,11 +291,11 @@ export interface Snapshot {
  */
 export async function openToRead(folder: string): Promise<{ snapshot: Snapshot; close: () => Promise<void> }> {
   const path = join(folder, FILE);
-  await assertReadable(path, 'r');
+  await assertReadable(path, 'r', false);
   const root = openRoot(path, true);
   const close = () => root.close();
   try {
-    return { snapshot: snapshotOf(openTables(root)), close };
+    return { snapshot: await checkedSnapshotOf(path, openTables(root)), close };
   } catch (error) {
     await close();
     throw error;
@@ -271,6 +313,31 @@ function snapshotOf(tables: Tables): Snapshot {
     // A commit between the two would make the number another's.
     if (env.info().lastTxnId === number) return { tables, transaction, number, release };
     release();
+  }
+}
+
+/** A snapshot whose pages were checked. A server may write meanwhile: not to pages of a snapshot that is not released. */
+async function checkedSnapshotOf(path: string, tables: Tables): Promise<Snapshot> {
+  const file = await openFile(path, 'r');
+  try {
+    for (;;) {
+      const snapshot = snapshotOf(tables);
+      try {
+        const metas = readMetaPages(file.fd, (await file.stat()).size);
+        const meta = metas.find(({ commit }) => commit === snapshot.number);
+        if (meta) {
+          await checkPages(file.fd, meta);
+          return snapshot;
+        }
+      } catch (error) {
+        snapshot.release();
+        throw error instanceof DamagedFile ? damaged(error.message, error) : error;
+      }
+      // Other commits have come since.
+      snapshot.release();
+    }
+  } finally {
+    await file.close();
   }
 }
 
@@ -292,18 +359,20 @@ function openRoot(path: string, readOnly = false): RootDatabase<unknown, string>
 }
 
 function openTables(root: RootDatabase<unknown, string>): Tables {
+  const openSealed = <Value>(table: string, row: string) =>
+    new SealedTable<Value>(row, root.openDB(table, { encoding: 'binary' }));
   return {
     root,
-    meta: root.openDB('meta', { encoding: 'json' }),
+    meta: new SealedValues(root.openDB('meta', { encoding: 'json' })),
     entries: root.openDB('entries', { encoding: 'binary' }),
     index: root.openDB('index', { encoding: 'binary' }),
-    filed: root.openDB('filed', { encoding: 'json' }),
-    floors: root.openDB('floors', { encoding: 'json' }),
-    drops: root.openDB('drops', { encoding: 'json' }),
+    filed: openSealed('filed', 'the number of entries of'),
+    floors: openSealed('floors', 'the floor of'),
+    drops: openSealed('drops', 'the drop of'),
     expiries: root.openDB('expiries', { encoding: 'binary' }),
-    dedups: root.openDB('dedups', { encoding: 'json' }),
+    dedups: openSealed('dedups', 'the dedup key'),
     dedupOrder: root.openDB('dedupOrder', { encoding: 'string' }),
-    records: root.openDB('records', { encoding: 'json' }),
+    records: openSealed('records', 'the record'),
   };
 }
 
@@ -330,14 +399,28 @@ async function reasonOf(error: Error & { commitError?: Promise<never> }): Promis
   return new Error(reason.message.split(':')[0], { cause: reason });
 }
 
-/** @throws when the file cannot be opened so, or is none of LMDB's */
-async function assertReadable(path: string, flags: 'r' | 'r+' = 'r+'): Promise<void> {
+/**
+ * Whether LMDB can be given a file. LMDB maps it and trusts what it finds there: a file that was cut short ends the process by
+ * SIGBUS, a page of another kind by an assertion that fails.
+ * @param pages whether to check the pages, too; nothing may write meanwhile
+ * @returns how many entries each table has, where the pages were checked
+ * @throws when the file cannot be opened so, is none of LMDB's, or is damaged
+ */
+async function assertReadable(path: string, flags: 'r' | 'r+', pages: boolean): Promise<ReadonlyMap<string, number>> {
   const file = await openFile(path, flags);
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAGIC_AT + 4), 0, MAGIC_AT + 4, 0);
-    if (bytesRead < MAGIC_AT + 4 || buffer.readUInt32LE(MAGIC_AT) !== MAGIC) {
-      throw new Error(`${path} is not a data file, or is damaged`);
-    }
+    const [meta] = readMetaPages(file.fd, (await file.stat()).size);
+    if (!pages) return new Map();
+    const tables = await checkPages(file.fd, meta, {
+      withoutLeaves: (name, entries) => name === 'entries' && entries > MOST_CHECKED_AT_START,
+    });
+    return new Map(tables.map(({ name, entries }) => [name, entries]));
+  } catch (error) {
+    if (!(error instanceof DamagedFile)) throw error;
+    throw new Error(
+      `${path} is not a data file, or is damaged: ${error.message}. Restore a backup, or run interchat restore --salvage`,
+      { cause: error },
+    );
   } finally {
     await file.close();
   }

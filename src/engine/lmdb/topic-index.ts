@@ -1,7 +1,8 @@
 import type { Entry, Topic } from '../engine.js';
+import { damaged } from './damage.js';
 import { decodeEntry, isExpired } from './record.js';
 import { removeEntries } from './removal.js';
-import { GROWTH_OF_CHANGE, NOTHING, type Store } from './store.js';
+import { type Filed, GROWTH_OF_CHANGE, NOTHING, type Store } from './store.js';
 import { Tail } from './tail.js';
 import type { Recovering, Writer } from './writer.js';
 
@@ -10,6 +11,9 @@ const STEP = 2_000;
 
 /** Topics that are looked through before others have a turn. */
 const TOPICS_AT_A_TIME = 1_000;
+
+/** Topics of which it is remembered that their rows were counted. */
+const MOST_COUNTED = 100_000;
 
 /** Bytes a row of the index takes, at the most. */
 const ROW = 2 * 160;
@@ -25,6 +29,10 @@ export class TopicIndex implements Recovering {
   readonly #drops = new Map<Topic, number>();
   /** The same of those whose drop is on its way to the disk. */
   readonly #dropping = new Map<Topic, number>();
+  /** Topics of which there are as many rows as there should be. */
+  readonly #counted = new Set<Topic>();
+  /** Entries whose erasure is on its way to the disk. */
+  readonly #erasing = new Set<number>();
   /** Entries whose erasure failed, and may be on the disk all the same. */
   readonly #doubtful: number[] = [];
   /** Resolves when whoever changes the tables of filed entries is done. */
@@ -77,11 +85,38 @@ export class TopicIndex implements Recovering {
     if (from <= filed) yield* this.#onDisk({ start: [topic, filed], end: [topic, from - 1], reverse: true });
   }
 
+  /**
+   * Counts the rows of a topic when it is first read: a row has no checksum, but each leads to an entry that has one, so with
+   * their number known none is missing.
+   * @throws EngineDamaged
+   */
+  assertCounted(topic: Topic): void {
+    if (this.#counted.has(topic)) return;
+    const { index, filed } = this.store;
+    const isRight = () =>
+      index.getKeysCount({ start: [topic, 0], end: [topic, Infinity] }) === (filed.get(topic)?.count ?? 0);
+    if (!isRight()) {
+      // Both were to be of the same moment.
+      this.store.refresh();
+      if (!isRight()) throw damaged(`the index of ${topic}`);
+    }
+    if (this.#counted.size >= MOST_COUNTED) this.#counted.clear();
+    this.#counted.add(topic);
+  }
+
+  /** Whether an entry that is not in the log may have been taken out of it since the index was read. */
+  mayBeGone(topic: Topic, seq: number): boolean {
+    if (this.#erasing.has(seq) || this.#doubtful.includes(seq)) return true;
+    this.store.refresh();
+    return seq <= this.#filed && !this.store.index.doesExist([topic, seq]);
+  }
+
   /** How many entries of this topic there are from `low` to `high`, both included, but for those that have expired by `now`. */
   count(topic: Topic, low: number, high: number, now: number): number {
     const { store } = this;
     const from = Math.max(low, (this.#drops.get(topic) ?? 0) + 1);
     if (from > high) return 0;
+    this.assertCounted(topic);
     const filed = Math.min(high, this.#filed);
     const tails = [this.#filing, this.#tail].filter((tail) => tail !== undefined);
     let count = from <= filed ? store.index.getKeysCount({ start: [topic, from], end: [topic, filed + 1] }) : 0;
@@ -157,15 +192,26 @@ export class TopicIndex implements Recovering {
   erase(topic: Topic, seq: number, now: () => number): Promise<boolean> {
     return this.inTurn(async () => {
       await this.writer.readable();
-      const record = this.store.entries.get(seq);
-      const entry = record && decodeEntry(seq, record);
+      const entry = this.writer.reading(() => {
+        const record = this.store.entries.get(seq);
+        return record && decodeEntry(seq, record);
+      });
       if (entry?.topic !== topic || isExpired(entry, now()) || seq <= (this.#drops.get(topic) ?? 0)) return false;
       await this.writer.write({
         weight: 4,
         growth: 4 * GROWTH_OF_CHANGE,
-        write: () => removeEntries(this.store, [entry]),
-        committed: () => this.#forget(seq),
-        failed: () => this.#doubtful.push(seq),
+        write: () => {
+          this.#erasing.add(seq);
+          removeEntries(this.store, [entry]);
+        },
+        committed: () => {
+          this.#erasing.delete(seq);
+          this.#forget(seq);
+        },
+        failed: () => {
+          this.#erasing.delete(seq);
+          this.#doubtful.push(seq);
+        },
       });
       return true;
     });
@@ -260,8 +306,9 @@ export class TopicIndex implements Recovering {
       // What is filed of one topic is side by side.
       growth: rows * ROW + step.length * 2 * GROWTH_OF_CHANGE,
       write: () => {
-        for (const [topic, seqs] of step) {
-          const { count, newest } = filed.get(topic) ?? { count: 0, newest: 0 };
+        const states = step.map(([topic]) => filed.get(topic) ?? { count: 0, newest: 0 });
+        for (const [at, [topic, seqs]] of step.entries()) {
+          const { count, newest } = states[at] as Filed;
           // A step is done again when one after it failed; nothing may be counted twice.
           const fresh = seqs.filter((seq) => seq > newest && !tail.isErased(seq));
           for (const seq of fresh) void index.put([topic, seq], NOTHING);

@@ -1,5 +1,6 @@
 import type { Entry, Retention, Topic } from '../engine.js';
 import type { Dedup } from './dedup.js';
+import { damaged } from './damage.js';
 import { appendedAt, decodeEntry, isExpired } from './record.js';
 import { removeEntries } from './removal.js';
 import { GROWTH_OF_CHANGE, type Store } from './store.js';
@@ -67,8 +68,10 @@ export class Trimmer {
 
   #begin(work: () => Promise<void>): void {
     this.#working = work()
-      // That nothing can be written is known; what is left is removed another time.
-      .catch((error: unknown) => this.writer.trouble === null && this.onError(error as Error))
+      .catch((error: unknown) => {
+        // That nothing can be written is known; what is left is removed another time.
+        if (this.writer.trouble === null && this.writer.failureOf(error) === error) this.onError(error as Error);
+      })
       .finally(() => (this.#working = undefined))
       .then(() => undefined);
   }
@@ -145,8 +148,8 @@ export class Trimmer {
     let seen = 0;
     let last = this.#lasting;
     for (const { key, value } of this.store.entries.getRange(range)) {
-      if (appendedAt(value) > oldest) break;
       const entry = decodeEntry(key, value);
+      if (appendedAt(value) > oldest) break;
       if (!this.#forever.has(entry.topic)) found.push(entry);
       last = key;
       seen++;
@@ -162,9 +165,11 @@ export class Trimmer {
 
   #oldestOf(topic: Topic, last: number, limit: number): Entry[] {
     const end: [string, number] = [topic, Math.min(last, this.index.filed) + 1];
-    return [...this.store.index.getKeys({ start: [topic, 0], end, limit })].flatMap(
-      ([, seq]) => this.#stored(seq) ?? [],
-    );
+    return [...this.store.index.getKeys({ start: [topic, 0], end, limit })].map(([, seq]) => {
+      const entry = this.#stored(seq);
+      if (entry?.topic !== topic) throw damaged(`the index of ${topic}`);
+      return entry;
+    });
   }
 
   #stored(seq: number): Entry | undefined {
@@ -181,13 +186,14 @@ export class Trimmer {
       weight: found.length * 3,
       growth: found.length * 4 * GROWTH_OF_CHANGE,
       write: () => {
-        removeEntries(this.store, found);
         const raised = new Map<Topic, number>();
         for (const entry of found) {
           const { seq, topic } = entry;
           if (!isExpired(entry, now) && !this.index.isDropped(topic, seq)) raised.set(topic, seq);
         }
-        for (const [topic, floor] of raised) if (floor > (floors.get(topic) ?? 0)) void floors.put(topic, floor);
+        for (const [topic, floor] of raised) if (floor <= (floors.get(topic) ?? 0)) raised.delete(topic);
+        removeEntries(this.store, found);
+        for (const [topic, floor] of raised) void floors.put(topic, floor);
       },
     });
   }

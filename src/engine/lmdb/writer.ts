@@ -1,4 +1,5 @@
-import { EngineUnavailable } from '../engine.js';
+import { type EngineDamaged, EngineUnavailable } from '../engine.js';
+import { asDamage } from './damage.js';
 import type { Store } from './store.js';
 
 /** Something to be written, in one commit as a whole. */
@@ -9,7 +10,10 @@ export interface Work {
   readonly growth: number;
   /** Its turn has come: from now on it stays as it is, also while room for it is got. */
   sealed?(): void;
-  /** Makes the puts and removes. What is read of the store meanwhile is what is durable: no other commit is under way. */
+  /**
+   * Makes the puts and removes. What is read of the store meanwhile is what is durable: no other commit is under way. It reads
+   * before it puts: when reading throws, nothing of it may be written.
+   */
   write(): void;
   /** It is durable: called in the order of the works, before anything else happens. */
   committed?(): void;
@@ -50,6 +54,8 @@ export class Writer {
   /** While the file is closed for a moment, to be opened again. */
   #reopening: Promise<void> | undefined;
   #trouble: string | null = null;
+  /** The first that was met: it lasts until the operator has acted. */
+  #damage: EngineDamaged | undefined;
   #closed = false;
   readonly #closing = new AbortController();
 
@@ -60,7 +66,31 @@ export class Writer {
 
   /** Null while writing works, else why it does not. */
   get trouble(): string | null {
-    return this.#closed ? 'the engine is closed' : this.#trouble;
+    if (this.#closed) return 'the engine is closed';
+    return this.#damage ? inSentence(this.#damage.message) : this.#trouble;
+  }
+
+  /**
+   * Runs what reads the store. Where it meets damage, nothing is written from then on: what is written may follow from what was
+   * not read.
+   * @throws EngineDamaged
+   */
+  reading<Result>(read: () => Result): Result {
+    try {
+      return read();
+    } catch (error) {
+      throw this.failureOf(error);
+    }
+  }
+
+  /** What an error of the store is for the caller. */
+  failureOf(error: unknown): unknown {
+    const damage = asDamage(error);
+    if (damage && !this.#damage) {
+      this.#damage = damage;
+      this.onError(damage);
+    }
+    return damage ?? error;
   }
 
   onRecovery(...recovering: Recovering[]): void {
@@ -85,6 +115,7 @@ export class Writer {
   /** @throws EngineUnavailable while nothing is taken */
   assertWritable(): void {
     if (this.#closed || this.#trouble !== null) throw this.#refusal();
+    if (this.#damage) throw this.#damage;
   }
 
   /** @throws EngineUnavailable when it was not taken or could not be committed */
@@ -110,17 +141,25 @@ export class Writer {
     while (this.#queue.length > 0) {
       await this.#gather();
       const batch = this.#take();
+      let failed: Map<Queued, unknown> | undefined;
       try {
         const growth = batch.reduce((sum, { work }) => sum + work.growth, 0);
         await this.store.commit(() => {
-          for (const { work } of batch) work.write();
+          for (const queued of batch) {
+            try {
+              queued.work.write();
+            } catch (error) {
+              (failed ??= new Map<Queued, unknown>()).set(queued, error);
+            }
+          }
         }, growth);
       } catch (error) {
         this.#failed(error as Error, [...batch, ...this.#queue.splice(0)]);
         break;
       }
-      for (const { work } of batch) this.#tell(() => work.committed?.());
-      for (const { resolve } of batch) resolve();
+      const done = failed ? this.#withoutFailed(batch, failed) : batch;
+      for (const { work } of done) this.#tell(() => work.committed?.());
+      for (const { resolve } of done) resolve();
     }
     this.#running = undefined;
   }
@@ -149,7 +188,22 @@ export class Writer {
     return taken;
   }
 
+  /** Refuses those that met something while they were to write. They have written nothing: see {@link Work.write}. */
+  #withoutFailed(batch: readonly Queued[], failed: ReadonlyMap<Queued, unknown>): Queued[] {
+    for (const [{ work, reject }, error] of failed) {
+      const failure = this.failureOf(error) as Error;
+      this.#tell(() => work.failed?.());
+      reject(failure);
+    }
+    return batch.filter((queued) => !failed.has(queued));
+  }
+
   #failed(error: Error, works: readonly Queued[]): void {
+    if (this.failureOf(error) !== error) {
+      for (const { work } of works) this.#tell(() => work.failed?.());
+      for (const { reject } of works) reject(this.#damage as Error);
+      return;
+    }
     this.#trouble = `the data folder cannot be written: ${error.message}`;
     this.onError(new Error(`The data folder cannot be written: ${error.message}.`, { cause: error }));
     this.#mending = this.#mend().finally(() => (this.#mending = undefined));
@@ -196,9 +250,14 @@ export class Writer {
     try {
       call();
     } catch (error) {
-      this.onError(error as Error);
+      if (this.failureOf(error) === error) this.onError(error as Error);
     }
   }
+}
+
+/** An error's message without its capital and its full stop. */
+function inSentence(message: string): string {
+  return message.charAt(0).toLowerCase() + message.slice(1).replace(/\.$/, '');
 }
 
 interface Queued {
