@@ -153,7 +153,8 @@ export class TopicIndex implements Recovering {
       for (const [topic] of tail?.topics() ?? []) if (topic.startsWith(prefix)) found.add(topic);
     }
     for (const topic of this.#drops.keys()) {
-      const [any] = found.has(topic) && !this.store.floors.doesExist(topic) ? this.ascending(topic, 1, Infinity) : [0];
+      const [any] =
+        found.has(topic) && this.store.floors.get(topic) === undefined ? this.ascending(topic, 1, Infinity) : [0];
       if (any === undefined) found.delete(topic);
     }
     return [...found];
