@@ -2,8 +2,8 @@ import type { Entry, Log, Relayed, Unfollow } from '../engine/engine.js';
 import type { ClientIndex } from './client-index.js';
 import { HUBS } from './topics.js';
 
-/** The longest that streams of a client stand still while it enters a room, in milliseconds. */
-export const LONGEST_PAUSE = 1_000;
+/** The longest that streams of a client stand still while it enters a room, in milliseconds. Longer than another process may take. */
+export const LONGEST_PAUSE = 3_000;
 
 /** How long another process may take to answer, in milliseconds. */
 const ANSWER_WITHIN = 1_000;
@@ -78,11 +78,11 @@ export class EntryPauses {
       const nodes = this.streams.nodesOf(index);
       if (nodes.length === 0) return await this.#enterHere(index, enter);
       const id = `${this.streams.node}.${++this.#number}`;
-      await this.#ask({ say: 'pause', id, client: index, nodes });
+      const silent = await this.#ask({ say: 'pause', id, client: index, nodes });
       try {
         return await this.#enterHere(index, enter);
       } finally {
-        await this.#ask({ say: 'resume', id, client: index, nodes });
+        await this.#ask({ say: 'resume', id, client: index, nodes }, silent);
       }
     } finally {
       end();
@@ -123,17 +123,23 @@ export class EntryPauses {
     pause.end();
   }
 
-  /** Resolves when these processes have done what is said, or have had their time for it. */
-  async #ask(said: Extract<Said, { nodes: string[] }>): Promise<void> {
+  /**
+   * Resolves when the processes have done what is said, or have had their time for it.
+   * @param silent processes that are not waited for, because they did not answer before
+   * @returns those that did not answer
+   */
+  async #ask(said: Extract<Said, { nodes: string[] }>, silent?: ReadonlySet<string>): Promise<ReadonlySet<string>> {
     const key = `${said.say} ${said.id}`;
+    const waiting = new Set(said.nodes.filter((node) => !silent?.has(node)));
     let timer: NodeJS.Timeout | undefined;
     const answered = new Promise<void>((resolve) => {
-      this.#questions.set(key, { waiting: new Set(said.nodes), answered: resolve });
+      this.#questions.set(key, { waiting, answered: resolve });
       timer = setTimeout(resolve, ANSWER_WITHIN);
     });
     try {
       await this.#say(said);
-      await answered;
+      if (waiting.size > 0) await answered;
+      return waiting;
     } finally {
       clearTimeout(timer);
       this.#questions.delete(key);
