@@ -235,7 +235,7 @@ export const StreamMessage = Message.extend({
     .meta({
       description:
         'The id is lower than one that this stream had before. On NATS a message can be late while a node stood still or servers changed ' +
-        'their leader. It has not come before, and its cursor is not lower. All other ids of a stream ascend.',
+        'their leader. It has not come before, unless the connection broke while it was on its way. All other ids of a stream ascend.',
     }),
 }).meta({ id: 'StreamMessage', description: 'A message as a stream gives it.' });
 

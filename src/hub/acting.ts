@@ -3,6 +3,7 @@ import type { Caller } from './access/caller.js';
 import { networkOf } from './access/network.js';
 import { type Permission, toSend } from './access/permissions.js';
 import type { ClientIndex } from './client-index.js';
+import type { StreamPlace } from './credentials.js';
 import type { ClientInfo, ClientPage, ListQuery } from './clients.js';
 import {
   ClientGone,
@@ -76,12 +77,12 @@ export class Acting {
 
   /** See {@link Hub.openStream}; the connection is to be one of this caller. */
   openStream(
-    position: Seq,
+    place: StreamPlace,
     presence: boolean,
     connection: Connection,
     welcome: (client: ClientInfo) => Stream,
   ): Promise<void> {
-    return this.hub.openStream(position, presence, connection, welcome);
+    return this.hub.openStream(place, presence, connection, welcome);
   }
 
   /** A client takes another name. */

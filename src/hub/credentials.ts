@@ -2,14 +2,26 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { Restoration, Seq } from '../engine/engine.js';
 import { asClientIndex, type ClientIndex, CLIENTS } from './client-index.js';
 
+/** How far a stream has read. */
+export interface StreamPlace {
+  readonly position: Seq;
+  /**
+   * Set while the stream gives messages late: up to this place it has given all, and from there to its position maybe not all. A stream
+   * that resumes there gives all behind this place, some of it once more.
+   */
+  readonly low?: Seq;
+}
+
 /** How far a stream has read, and whose it is. */
 export interface Cursor {
   readonly index: ClientIndex;
   readonly seq: Seq;
+  /** See {@link StreamPlace.low}. */
+  readonly low?: Seq;
 }
 
 const TOKEN = /^ict_([1-9]\d{0,15})_([A-Za-z0-9_-]{43})$/;
-const CURSOR = /^(0|[1-9]\d{0,15})\.([1-9]\d{0,15})\.([A-Za-z0-9_-]{22})$/;
+const CURSOR = /^(0|[1-9]\d{0,15})(?:-(0|[1-9]\d{0,15}))?\.([1-9]\d{0,15})\.([A-Za-z0-9_-]{22})$/;
 
 /** What proves who a client is, as long as its number says the same client. */
 interface Keys {
@@ -23,7 +35,7 @@ interface Keys {
  * not open the mailboxes of the next one. Where a log was restored from a backup, the clients that were in that keep the epoch
  * that it had then; a number above theirs may have been a client's that is lost, and is another's now.
  *
- * A token is `ict_INDEX_MAC`. A cursor is `SEQ.INDEX.MAC`, whose MAC does not cover SEQ: a client may read its own mailbox
+ * A token is `ict_INDEX_MAC`. A cursor is `SEQ.INDEX.MAC`, or `SEQ-LOW.INDEX.MAC`, whose MAC does not cover SEQ and LOW: a client may read its own mailbox
  * from wherever it likes, so there is nothing to forge, and what follows SEQ is the same in every cursor of a client. That
  * lets a stream put `id:` on each event without computing anything.
  */
@@ -82,8 +94,10 @@ export class Credentials {
     const match = CURSOR.exec(cursor);
     if (!match) return undefined;
     const seq = Number(match[1]);
-    const index = this.#genuine('cursor', match[2], match[3]);
-    return index !== undefined && Number.isSafeInteger(seq) ? { index, seq: seq as Seq } : undefined;
+    const low = Number(match[2] ?? seq);
+    const index = this.#genuine('cursor', match[3], match[4]);
+    if (index === undefined || !Number.isSafeInteger(seq) || !Number.isSafeInteger(low)) return undefined;
+    return low < seq ? { index, seq: seq as Seq, low: low as Seq } : { index, seq: seq as Seq };
   }
 
   /** Compares in constant time: how long it takes must not tell how much of a guess was right. */
@@ -100,6 +114,11 @@ export class Credentials {
   #keysOf(index: ClientIndex): Keys {
     return (this.#keys.find(({ upTo }) => index <= upTo) as { readonly keys: Keys }).keys;
   }
+}
+
+/** What a cursor says of the place, in front of what {@link Credentials.cursorSuffix} gives. */
+export function placeText(position: Seq | null, low: Seq | undefined): string {
+  return low === undefined ? String(position) : `${position}-${low}`;
 }
 
 /**

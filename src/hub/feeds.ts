@@ -25,16 +25,18 @@ export class Delivery {
     readonly deletion: Deletion | undefined = undefined,
     /** Its reader has had messages with higher ids: the message says so. */
     readonly isMarkedLate = false,
+    /** See StreamPlace.low. */
+    readonly low: Seq | undefined = undefined,
   ) {}
 
   /** An entry as it was read from the log. */
-  static of({ seq, topic, body }: Entry, position: Seq, isMarkedLate = false): Delivery {
-    return new Delivery(seq, body, null, false, position, deletionIn(topic, body), isMarkedLate);
+  static of({ seq, topic, body }: Entry, position: Seq, isMarkedLate = false, low?: Seq): Delivery {
+    return new Delivery(seq, body, null, false, position, deletionIn(topic, body), isMarkedLate, low);
   }
 
   /** The same for one reader who has read further already. */
-  after(position: Seq, isMarkedLate: boolean): Delivery {
-    return new Delivery(this.seq, this.body, this.committedAt, this.late, position, this.deletion, isMarkedLate);
+  after(position: Seq, isMarkedLate: boolean, low: Seq | undefined): Delivery {
+    return new Delivery(this.seq, this.body, this.committedAt, this.late, position, this.deletion, isMarkedLate, low);
   }
 }
 

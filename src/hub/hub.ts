@@ -13,7 +13,7 @@ import { Administration } from './administration.js';
 import { Audit } from './audit.js';
 import type { ClientIndex } from './client-index.js';
 import { Clients, type ClientInfo, type ClientPage, type LeftBecause, type ListQuery, type Viewer } from './clients.js';
-import { Credentials } from './credentials.js';
+import { Credentials, type StreamPlace } from './credentials.js';
 import { encodeDeletion } from './deletion.js';
 import { Draining, Forbidden, InvalidRequest, NameTaken, NoSuchMessage, NoSuchRoom } from './errors.js';
 import { EntryPauses } from './entry-pauses.js';
@@ -107,9 +107,8 @@ export interface Claim {
 }
 
 /** A client that is about to open a stream, and from where. */
-export interface Identity {
+export interface Identity extends StreamPlace {
   readonly index: ClientIndex;
-  readonly position: Seq;
   /** Whether it is a client that was there before. */
   readonly resumed: boolean;
 }
@@ -387,7 +386,7 @@ export class Hub {
         for (const room of fresh) if (isPrivate(room)) await this.privateRooms.enter(index, room);
       });
     }
-    return { index, position: await this.#positionOf(cursors, index), resumed: true };
+    return { index, ...(await this.#placeOf(cursors, index)), resumed: true };
   }
 
   /** The room of this name that a client is in, whoever has invited it to another; else one that it is invited to, or the public one. */
@@ -457,7 +456,7 @@ export class Hub {
    * @throws NoSuchClient, ClientGone, TooManyStreams, EngineUnavailable
    */
   async openStream(
-    position: Seq,
+    place: StreamPlace,
     presence: boolean,
     connection: Connection,
     welcome: (client: ClientInfo) => Stream,
@@ -465,7 +464,7 @@ export class Hub {
     const { index } = connection;
     if (connection.gone) return;
     // Before it is counted as open, and before it is told so: whoever knows of it may send what reaches open streams alone.
-    const subscription = (connection.subscription = new Subscription(this.#sources, index, position));
+    const subscription = (connection.subscription = new Subscription(this.#sources, index, place));
     await subscription.follow();
     if (connection.gone) return;
     const socket = await this.clients.streamOpened(index);
@@ -668,7 +667,7 @@ export class Hub {
     if (!cursor) throw new InvalidRequest(path, 'is neither the id of a message nor a cursor of this server');
     if (index !== null && cursor.index !== index)
       throw new Forbidden(`This cursor is client ${cursor.index}'s, not client ${index}'s.`);
-    return this.#clamp(cursor.seq);
+    return this.#clamp(cursor.low ?? cursor.seq);
   }
 
   /** Takes nobody new in, answers those who wait, and closes all streams. */
@@ -741,13 +740,15 @@ export class Hub {
   }
 
   /** From where a client that its token proved wants to read. With no usable cursor: all that is kept, so nothing is missed. */
-  async #positionOf(cursors: readonly string[], index: ClientIndex): Promise<Seq> {
+  async #placeOf(cursors: readonly string[], index: ClientIndex): Promise<StreamPlace> {
     for (const text of cursors) {
-      if (DIGITS.test(text)) return this.#clamp(Number(text) as Seq);
+      if (DIGITS.test(text)) return { position: await this.#clamp(Number(text) as Seq) };
       const cursor = this.credentials.verifyCursor(text);
-      if (cursor?.index === index) return this.#clamp(cursor.seq);
+      if (cursor?.index !== index) continue;
+      const position = await this.#clamp(cursor.seq);
+      return cursor.low !== undefined && cursor.low < position ? { position, low: cursor.low } : { position };
     }
-    return START;
+    return { position: START };
   }
 
   /** Nobody has read further than there is: such a place would hide what is yet to come. */

@@ -1,5 +1,6 @@
 import { EngineUnavailable, type Entry, type Log, type Seq, type Topic } from '../engine/engine.js';
 import type { ClientIndex } from './client-index.js';
+import type { StreamPlace } from './credentials.js';
 import { isWithin } from './deletion.js';
 import { type EntryPauses, LONGEST_PAUSE } from './entry-pauses.js';
 import { Delivery, type FeedListener, type Feeds } from './feeds.js';
@@ -96,19 +97,25 @@ export class Subscription implements FeedListener {
   #giving = false;
   /** What was read later: parts of the log, the newest last. */
   #alsoRead: Stretch[] | undefined;
+  /** Where the sink has read up to. */
+  private position: Seq;
   /** The highest place of a message that the sink may have had. */
   #highest: Seq;
+  /** See {@link StreamPlace.low}. */
+  #low: Seq | undefined;
 
   /**
    * @param index whose scope is to be read
-   * @param position where the sink has read up to
+   * @param place where the sink has read up to
    */
   constructor(
     private readonly sources: Sources,
     private readonly index: ClientIndex,
-    private position: Seq,
+    { position, low }: StreamPlace,
   ) {
+    this.position = position;
     this.#highest = position;
+    this.#low = low;
   }
 
   /**
@@ -186,7 +193,7 @@ export class Subscription implements FeedListener {
     if (delivery.seq === null) return sink.deliver(delivery);
     if (delivery.late && delivery.seq <= this.position) {
       const { seq } = delivery;
-      if (!this.#hasRead(seq)) this.#deliver(sink, delivery.after(this.position, seq < this.#highest));
+      if (!this.#hasRead(seq)) this.#deliver(sink, delivery.after(this.position, seq < this.#highest, this.#low));
       return;
     }
     if (this.#live) this.#give(sink, delivery);
@@ -239,7 +246,7 @@ export class Subscription implements FeedListener {
       // Up to that place a room may have to be read that these windows do not have.
       if (this.#changed && performance.now() < waitsUntil) continue;
       const after = this.position;
-      if (last > after || late.length > 0) await this.#read(sink, windows, last, late);
+      if (last > after || late.length > 0 || this.#low !== undefined) await this.#read(sink, windows, last, late);
       if (late.length > 0) this.#late = this.#late.slice(late.length);
       if (this.#begun >= 0) this.#remember({ after, upTo: last });
       waitsUntil = performance.now() + LONGEST_PAUSE;
@@ -305,13 +312,16 @@ export class Subscription implements FeedListener {
   /** Gives the sink everything up to `last`, in order; of the topics in `late` also what it has passed by already. */
   async #read(sink: Sink, windows: readonly Window[], last: Seq, late: readonly Topic[]): Promise<void> {
     const { position } = this;
+    const begin = this.#low ?? position;
     const parts = windows
       .map(({ topic, from, to }) => ({
         topic,
-        after: to === null && late.includes(topic) ? from : larger(position, from),
+        after: to === null && late.includes(topic) ? from : larger(begin, from),
         to: smaller(last, to),
       }))
       .filter(({ after, to }) => after < to);
+    const lowest = Math.min(...parts.map(({ after }) => after));
+    if (lowest < position) this.#low = lowest as Seq;
     const limit = Math.max(LEAST_PAGE, Math.ceil(PAGE / parts.length));
     const told = (part: Part, oldest: Seq | null) => sink.gap(part.after, oldest, addressOf(part.topic));
     const sources = parts.map((part) => new Source(this.sources.log, part, limit, told));
@@ -321,8 +331,15 @@ export class Subscription implements FeedListener {
       const entry = source?.shift();
       if (!source || !entry || this.#ended) break;
       this.#giving = true;
+      this.#low = undefined;
+      if (entry.seq <= position) {
+        // The last of those that are late says that none is left, so that a stream that resumes there does not repeat them.
+        if (source.isUsedUp) await source.fill();
+        const next = earliest(sources)?.next;
+        if (next && next.seq <= position) this.#low = entry.seq;
+      }
       this.position = larger(this.position, entry.seq);
-      this.#deliver(sink, Delivery.of(entry, this.position, entry.seq < this.#highest));
+      this.#deliver(sink, Delivery.of(entry, this.position, entry.seq <= this.#highest, this.#low));
       const ready = sink.ready();
       if (ready) {
         // What is committed meanwhile is read afterwards, instead of being kept for as long as nothing is taken.
@@ -339,6 +356,7 @@ export class Subscription implements FeedListener {
       if (source.isUsedUp) await source.fill();
     }
     this.#giving = false;
+    this.#low = undefined;
     this.position = larger(this.position, last);
   }
 }

@@ -57,7 +57,7 @@ export interface Message {
   readonly id: string | null;
   /**
    * Set on a stream where the id is lower than one that came before: on NATS a message can be late while a node stood still or servers
-   * changed their leader. It has not come before. All other ids ascend.
+   * changed their leader. It was not given out before. All other ids ascend.
    */
   readonly late?: true;
   /** Null when the sender did not say who it is. */

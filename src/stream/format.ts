@@ -1,3 +1,4 @@
+import { placeText } from '../hub/credentials.js';
 import type { Delivery } from '../hub/feeds.js';
 import { messageJson } from '../hub/message.js';
 import type { PresenceDelivery, PresenceEvent } from '../hub/presence.js';
@@ -43,9 +44,7 @@ export const sse: Format = {
   },
 
   message(delivery) {
-    const { position, deletion, seq } = delivery;
-    const content = deletion ? `event: deleted\ndata: ${deletion.json}` : `data: ${jsonOf(delivery)}`;
-    return (delivery.frames.sse ??= Buffer.from(`${content}\n${seq === null ? '\n' : `id: ${position}`}`));
+    return (delivery.frames.sse ??= sseFrame(delivery));
   },
 
   presence(delivery) {
@@ -69,10 +68,7 @@ export const ndjson: Format = {
   },
 
   message(delivery) {
-    const { seq, position, deletion } = delivery;
-    const content = deletion ? `"deleted","data":${deletion.json}` : `"message","data":${jsonOf(delivery)}`;
-    const data = `{"event":${content},"id":`;
-    return (delivery.frames.ndjson ??= Buffer.from(`${data}${seq === null ? 'null}\n' : `"${position}`}`));
+    return (delivery.frames.ndjson ??= ndjsonFrame(delivery));
   },
 
   presence(delivery) {
@@ -86,6 +82,18 @@ export const ndjson: Format = {
   // A blank line would be no JSON, and a reader of lines parses each one.
   heartbeat: Buffer.from('{"event":"heartbeat","id":null,"data":null}\n'),
 };
+
+function sseFrame(delivery: Delivery): Buffer {
+  const { seq, position, low, deletion } = delivery;
+  const content = deletion ? `event: deleted\ndata: ${deletion.json}` : `data: ${jsonOf(delivery)}`;
+  return Buffer.from(`${content}\n${seq === null ? '\n' : `id: ${placeText(position, low)}`}`);
+}
+
+function ndjsonFrame(delivery: Delivery): Buffer {
+  const { seq, position, low, deletion } = delivery;
+  const content = deletion ? `"deleted","data":${deletion.json}` : `"message","data":${jsonOf(delivery)}`;
+  return Buffer.from(`{"event":${content},"id":${seq === null ? 'null}\n' : `"${placeText(position, low)}`}`);
+}
 
 function jsonOf({ seq, body, isMarkedLate }: Delivery): string {
   return messageJson(seq, Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString(), isMarkedLate);

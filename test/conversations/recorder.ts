@@ -27,7 +27,7 @@ export class Recorder implements Stream {
   /** Opens a stream of this client; resolves when all that was kept for it has been given to it. */
   static async open(hub: Hub, { index, position }: Pick<Identity, 'index' | 'position'>): Promise<Recorder> {
     const recorder = new Recorder(hub, new Connection(index), position);
-    await hub.openStream(position, false, recorder.connection, () => recorder);
+    await hub.openStream({ position }, false, recorder.connection, () => recorder);
     return recorder;
   }
 

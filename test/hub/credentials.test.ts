@@ -95,3 +95,13 @@ void t.test(
     t.equal(twice.verifyToken(twice.token(four)), four);
   },
 );
+
+void t.test('a cursor of a stream that gives messages late says up to where it has given all', async (t) => {
+  const suffix = credentials.cursorSuffix(two);
+  t.same(credentials.verifyCursor(`17-5${suffix}`), { index: two, seq: 17, low: 5 });
+  t.same(credentials.verifyCursor(`17-17${suffix}`), { index: two, seq: 17 });
+  t.same(credentials.verifyCursor(`17-99${suffix}`), { index: two, seq: 17 });
+  for (const place of ['17-', '-5', '17--5', '17-05', '17-5-3']) {
+    t.equal(credentials.verifyCursor(`${place}${suffix}`), undefined, place);
+  }
+});

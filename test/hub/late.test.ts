@@ -40,7 +40,7 @@ async function reader(t: Test, ...windows: Window[]) {
   const subscription = new Subscription(
     { log: between, feeds: new Feeds(between), scopes: { scopeOf: () => scope }, pauses: { of: () => pause } },
     1 as ClientIndex,
-    START,
+    { position: START },
   );
   t.teardown(() => subscription.end());
   const start = async () => {
@@ -52,6 +52,28 @@ async function reader(t: Test, ...windows: Window[]) {
       broken: (error) => t.error(error),
     });
   };
+  /** Another stream of the same client, from where this one was after so many messages; all it gets. */
+  const resumed = async (after: number) => {
+    const { position, low } = got[after - 1] as Delivery;
+    const from = { position: position as Seq, ...(low === undefined ? {} : { low }) };
+    const next: Delivery[] = [];
+    const sources = {
+      log: between,
+      feeds: new Feeds(between),
+      scopes: { scopeOf: () => scope },
+      pauses: { of: () => pause },
+    };
+    const other = new Subscription(sources, 1 as ClientIndex, from);
+    t.teardown(() => other.end());
+    await other.follow();
+    await other.start({
+      deliver: (one) => next.push(one),
+      gap: () => undefined,
+      ready: () => undefined,
+      broken: (error) => t.error(error),
+    });
+    return next.map(({ seq, isMarkedLate }) => [seq, isMarkedLate]);
+  };
   const told = () => got.map(({ seq, position, body }) => [textsOf([{ seq, topic: A, body }])[0], position]);
   return {
     log,
@@ -59,6 +81,7 @@ async function reader(t: Test, ...windows: Window[]) {
     start,
     scope,
     told,
+    resumed,
     /** The texts of those that are marked. */
     marked: () => got.flatMap((one) => (one.isMarkedLate ? textsOf([{ seq: START, topic: A, body: one.body }]) : [])),
     pause: (until: Promise<void> | undefined) => {
@@ -179,4 +202,43 @@ void t.test('a room that is entered while the engine is not there is read when i
   );
   await log.append([entry(B, 'after')]);
   t.same(told().at(-1), ['after', 4]);
+});
+
+void t.test('a stream that breaks off among late messages goes on with those that are left', async (t) => {
+  const { log, subscription, start, scope, told, marked, resumed } = await reader(t, {
+    topic: A,
+    from: START,
+    to: null,
+  });
+  await start();
+  for (const text of ['one', 'two', 'three']) await log.append([entry(B, text)]);
+  await log.append([entry(A, 'mail')]);
+  scope.windows.push({ topic: B, from: START, to: null });
+  subscription.refresh();
+  await waitFor(async () => told().length === 4);
+  await log.append([entry(A, 'next')]);
+  t.same(told(), [
+    ['mail', 4],
+    ['one', 4],
+    ['two', 4],
+    ['three', 4],
+    ['next', 5],
+  ]);
+  t.same(marked(), ['one', 'two', 'three']);
+  t.same(
+    await resumed(2),
+    [
+      [2, true],
+      [3, true],
+      [4, true],
+      [5, false],
+    ],
+    'what was between comes again',
+  );
+  t.same(await resumed(3), [
+    [3, true],
+    [4, true],
+    [5, false],
+  ]);
+  t.same(await resumed(4), [[5, false]], 'behind the last of them nothing comes again');
 });

@@ -54,7 +54,7 @@ async function serve(t: Test) {
       gone: () => undefined,
     };
     const connection = new Connection(index);
-    const open = hub.openStream(position, false, connection, () => {
+    const open = hub.openStream({ position }, false, connection, () => {
       welcomed();
       return stream;
     });

@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { EngineUnavailable } from '../../engine/engine.js';
 import type { ClientInfo } from '../../hub/clients.js';
+import { placeText } from '../../hub/credentials.js';
 import { Connection } from '../../hub/hub.js';
 import {
   type Addressee,
@@ -184,8 +185,8 @@ export function connect(app: App, context: Context): void {
     async (request, reply) => {
       const format = formatOf(request);
       if (hub.draining) return turnAway(reply, format);
-      const { acting, index, position, welcome } = await admit(context, request, reply);
-      const connection = new Connection(index, acting.caller, acting.address);
+      const { acting, identity, welcome } = await admit(context, request, reply);
+      const connection = new Connection(identity.index, acting.caller, acting.address);
       endWith(reply.raw, hub, connection);
       endWithInput(reply.raw);
       const open = (client: ClientInfo) => {
@@ -198,11 +199,11 @@ export function connect(app: App, context: Context): void {
         return stream;
       };
       try {
-        await acting.openStream(position, request.query.presence === 'true', connection, open);
+        await acting.openStream(identity, request.query.presence === 'true', connection, open);
       } catch (error) {
         if (!reply.raw.headersSent) throw error;
         // The log cannot be read on. Whoever is at the other end will come back with its cursor.
-        context.logger.error({ err: error, client: index }, 'stream broken off');
+        context.logger.error({ err: error, client: identity.index }, 'stream broken off');
         reply.raw.destroy();
       }
       return reply;
@@ -224,10 +225,10 @@ async function admit({ hub, settings }: Context, request: FastifyRequest<{ Query
     again: Boolean(request.headers['last-event-id']),
   };
   const identity = await acting.identify(claim, wishes, query.presence === 'true');
-  const { index, position } = identity;
+  const { index, position, low } = identity;
   const ignored = Object.keys(query).filter((key) => !KNOWN.has(key));
   const cursorSuffix = hub.credentials.cursorSuffix(index);
-  const cursor = `${position}${cursorSuffix}`;
+  const cursor = `${placeText(position, low)}${cursorSuffix}`;
   const welcome = (client: ClientInfo) => ({
     index,
     cursorSuffix,
@@ -242,7 +243,7 @@ async function admit({ hub, settings }: Context, request: FastifyRequest<{ Query
       ignored: ignored.length > 0 ? ignored.map((key) => key.slice(0, 64)).slice(0, 16) : undefined,
     }),
   });
-  return { acting, index, position, welcome };
+  return { acting, identity, welcome };
 }
 
 function cursorsOf(request: FastifyRequest, query: Query): string[] {
