@@ -146,7 +146,7 @@ export class NatsLog implements Log {
   }
 
   async drop(topic: Topic): Promise<void> {
-    const { link, names, reads, indexes, floors, notes } = this.parts;
+    const { link, names, reads, indexes, floors, notes, reserve } = this.parts;
     link.assertUp();
     const earlier = [...this.#underWay].filter(({ topics }) => topics.has(topic));
     const dropping: Dropping = { topic, later: [] };
@@ -158,7 +158,7 @@ export class NatsLog implements Log {
       const end = Math.min(newest + 1, ...(await placesOf(dropping.later)));
       if (newest > 0) {
         const index = await indexes.fresh(topic);
-        const seqs = [...index.seqs];
+        const seqs = reserve.trouble === null ? undefined : [...index.seqs];
         await notes.keep(index, end - 1);
         await purge(link, names, topic, end, seqs);
       }
@@ -281,7 +281,7 @@ const AT_ONCE = 32;
 
 /**
  * Removes what is stored of a topic before the place `end`.
- * @param seqs the places of the topic's entries, as they were before its floor was raised
+ * @param full while storage is full: the places of the topic's entries, as they were before its floor was raised
  * @throws EngineUnavailable
  */
 export async function purge(
@@ -289,10 +289,10 @@ export async function purge(
   names: Names,
   topic: Topic,
   end: number,
-  seqs: readonly number[],
+  full: readonly number[] | undefined,
 ): Promise<void> {
   // Servers of version 2.9 go on counting what was purged of a part of a stream against max_file_store until they start again.
-  if (!link.isFrom(2, 10)) await deleteEach(link, names, end, seqs);
+  if (full && !link.isFrom(2, 10)) await deleteEach(link, names, end, full);
   await asked(link.jsm.streams.purge(names.log, { filter: names.subject(topic), seq: end }));
 }
 

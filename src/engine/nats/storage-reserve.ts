@@ -115,8 +115,14 @@ export class StorageReserve {
   /** Fills what is missing of the reserve. Where there is no room for it, storage is full. */
   async fill(): Promise<void> {
     if (!this.#hasStream) return;
+    const { link, names, publisher, leases } = this.parts;
     try {
-      await this.#fill(chunksOf(this.parts.link));
+      const chunks = chunksOf(link);
+      await this.#fill(chunks);
+      if (link.isFrom(2, 10)) return;
+      // With servers of version 2.9 it has to be known before the first trimming: see purge in log.ts.
+      const seq = await publisher.publish(names.reserveSubject(`extra-${leases.node}`), chunks.body);
+      await link.jsm.streams.deleteMessage(names.reserve, seq, false);
     } catch {
       // Why not is in the health of the engine; the next test fills it.
     }

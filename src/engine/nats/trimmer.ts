@@ -168,10 +168,10 @@ export class Trimmer {
   }
 
   async #trim(topic: Topic): Promise<void> {
-    const { link, names, indexes, floors, notes } = this.parts;
+    const { link, names, indexes, floors, notes, reserve } = this.parts;
     const index = await indexes.fresh(topic);
     const now = this.now();
-    const seqs = [...index.seqs];
+    const seqs = reserve.trouble === null ? undefined : [...index.seqs];
     const lasting = index.seqs.filter((seq) => !index.isExpired(seq, now));
     const old = index.seqs.filter((seq) => index.appendedAt(seq) <= this.#tooOld());
     const crowded = lasting[lasting.length - this.retention.maxEntries - 1] ?? 0;
