@@ -7,11 +7,11 @@ import { movedLine, moveAll, readMovingArguments } from './moving.js';
 import { note, write } from './output.js';
 
 export const command: Command = {
-  usage: 'backup FILE [--data FOLDER]',
+  usage: 'backup FILE [--data FOLDER | --engine nats://HOST]',
   description: [
-    'Writes all that a server keeps to a new file, for interchat restore, while the server runs: on its machine, as the user that',
-    'it runs as. What the server has acknowledged before is in it; all of it is of one moment. With - for FILE it writes to',
-    'standard output. In the file is the secret that tokens are signed with: keep it as one. NATS has backups of its own.',
+    'Writes all that a server keeps to a new file, for interchat restore, while the server runs; of a data folder on its machine, as',
+    'the user that it runs as. What the server has acknowledged before is in it. With - for FILE it writes to standard output.',
+    'In the file is the secret that tokens are signed with: keep it as one.',
   ].join('\n'),
   options: engineConfigHelp(),
 

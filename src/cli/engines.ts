@@ -26,9 +26,7 @@ export async function openEngineTarget({ engine, data, replicas }: EngineConfig)
  */
 export async function openBackupSource({ engine, data }: EngineConfig): Promise<ArchiveSource> {
   if (engine === 'lmdb') return (await import('../engine/lmdb/archive-source.js')).openLmdbBackupSource(data);
-  throw new EngineUnusable(
-    'What is in NATS can be copied as of one moment only while no server writes: stop all of them, and run interchat export.',
-  );
+  return (await import('../engine/nats/archive-source.js')).openNatsBackupSource({ address: engine });
 }
 
 /**
@@ -38,6 +36,6 @@ export async function openBackupSource({ engine, data }: EngineConfig): Promise<
 export async function openRestorationTarget({ engine, data }: EngineConfig): Promise<ArchiveTarget> {
   if (engine === 'lmdb') return (await import('../engine/lmdb/archive-target.js')).openLmdbRestoration(data);
   throw new EngineUnusable(
-    'A backup is restored into a data folder. NATS is filled by interchat import, if no client has gone on behind the export.',
+    'A backup is restored into a data folder: JetStream cannot leave out the ids that were given after it. Give one with --data, without --engine; NATS takes an export, by interchat import.',
   );
 }

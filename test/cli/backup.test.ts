@@ -258,7 +258,7 @@ void t.test('what cannot be backed up or restored is refused in one line, and le
   t.equal(await readFile(file, 'utf8'), 'something of mine\n');
   await refused(['backup', join(folder, 'none', 'backup'), '--data', data], 'cannot be written');
   await refused(['backup', join(folder, 'other'), '--data', join(folder, 'none')], 'There is no data');
-  await refused(['backup', join(folder, 'other'), '--engine', 'nats://localhost'], 'interchat export');
+  await refused(['backup', join(folder, 'other'), '--engine', 'nats://localhost:1'], 'cannot be reached');
   await refused(['backup'], 'takes a file', 2);
   await refused(['restore', file, '--dta', 'x'], 'did you mean --data', 2);
   t.same((await readdir(folder)).sort(), ['backup'], 'nothing was made');

@@ -1,20 +1,21 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { EngineUnusable, type Engine, type Seq } from '../../src/engine/engine.js';
+import { EngineUnusable, type Engine, type Entry, type Seq, type Topic } from '../../src/engine/engine.js';
 import { openFileSource } from '../../src/engine/file/source.js';
 import { openFileTarget } from '../../src/engine/file/target.js';
 import { openLmdbSource } from '../../src/engine/lmdb/archive-source.js';
-import { openLmdbTarget } from '../../src/engine/lmdb/archive-target.js';
+import { openLmdbRestoration, openLmdbTarget } from '../../src/engine/lmdb/archive-target.js';
 import { openLmdbEngine } from '../../src/engine/lmdb/index.js';
 import { keptSecret } from '../../src/engine/lmdb/secret.js';
 import { move } from '../../src/engine/move.js';
 import { type NatsAddress, parseNatsAddress } from '../../src/engine/nats/address.js';
-import { openNatsSource } from '../../src/engine/nats/archive-source.js';
+import { openNatsBackupSource, openNatsSource } from '../../src/engine/nats/archive-source.js';
 import { openNatsTarget } from '../../src/engine/nats/archive-target.js';
 import { openNatsEngine } from '../../src/engine/nats/index.js';
 import { temporaryFolder } from '../support/folder.js';
 import { natsMissing, placeName, startNats } from '../support/nats.js';
+import { waitFor } from '../support/wait.js';
 import { archiveContract } from './archive.js';
 import { entry, RETENTION, topic } from './contract.js';
 import { natsPlace } from './nats-place.js';
@@ -120,6 +121,61 @@ async function run(): Promise<void> {
       { constructor: EngineUnusable, message: /^Something was changed[^\n]*$/ },
     );
     await second.close();
+  });
+
+  void t.test('a backup while nodes write and trim hides no gap, and no number in it is given again', async (t) => {
+    const address = addressOf(placeName());
+    const retention = { ...RETENTION, maxEntries: 20 };
+    const engines = [await openNatsEngine({ address, retention }), await openNatsEngine({ address, retention })];
+    t.teardown(() => Promise.all(engines.map((engine) => engine.close())));
+    const acknowledged = new Map<Topic, number[]>(TOPICS.map((one) => [one, []]));
+    let records = 0;
+    let writing = true;
+    const writers = engines.map(async ({ log, directory }) => {
+      while (writing) {
+        for (const one of TOPICS) {
+          const [appended] = await log.append([entry(one, 'x'.repeat(500))]);
+          acknowledged.get(one)?.push(appended?.seq as number);
+        }
+        await directory.put(`client/${await directory.allocate('client')}`, { name: 'x' }, null);
+        records++;
+      }
+    });
+    await waitFor(async () => records >= 20);
+    for (let round = 0; round < 3; round++) {
+      const before = new Map([...acknowledged].map(([one, seqs]) => [one, [...seqs]]));
+      const source = await openNatsBackupSource({ address });
+      const { last, series } = await source.summary();
+      const floors = new Map<Topic, number>();
+      for await (const { topic, floor } of source.floors()) floors.set(topic, floor);
+      const clients: number[] = [];
+      for await (const { key } of source.records()) clients.push(Number(key.slice('client/'.length)));
+      const seqs = new Set<number>();
+      for await (const { seq } of source.entries(0 as Seq)) seqs.add(seq);
+      await source.close();
+      t.ok(Math.max(...clients) <= (series.client ?? 0));
+      t.ok(Math.max(...seqs) <= last);
+      for (const [one, places] of before) {
+        const missing = places.filter((seq) => seq > (floors.get(one) ?? 0) && !seqs.has(seq));
+        t.same(missing, [], `${one}: what was acknowledged before is in the backup, or below the floor`);
+      }
+    }
+    writing = false;
+    await Promise.all(writers);
+
+    const folder = await temporaryFolder(t);
+    await through(await openNatsBackupSource({ address }), () => openLmdbRestoration(folder));
+    const restored = await openLmdbEngine({ folder, retention: RETENTION });
+    t.teardown(() => restored.close());
+    const one = engines[0] as Engine;
+    for (const name of TOPICS) {
+      const bodies = (found: readonly Entry[]) => found.map(({ seq, body }) => [seq, Buffer.from(body).toString()]);
+      const there = bodies(await restored.log.read(name, { limit: 1_000 }));
+      const newest = bodies(await one.log.read(name, { limit: 1_000 }));
+      t.same(there.slice(-newest.length), newest);
+    }
+    t.equal(await restored.directory.allocated('client'), await one.directory.allocated('client'));
+    t.ok((await restored.log.last()) > (await one.log.last()), 'the next id was not given before');
   });
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ArchivedEntry, ArchivedFloor, ArchivedRecord, ArchiveSource, ArchiveSummary } from '../archive.js';
 import { EngineUnusable, type Seq, type Topic } from '../engine.js';
 import type { NatsAddress } from './address.js';
+import { BackupSource, type LiveSource } from './backup-source.js';
 import { decodeKey, RECORD, SERIES } from './directory.js';
 import { erasingIn } from './erasures.js';
 import { FLOOR } from './floors.js';
@@ -26,7 +27,25 @@ export interface NatsSourceOptions {
  * What is kept in NATS, to be written out while no node runs.
  * @throws EngineUnusable when there is nothing, nodes run, or an import has filled a part only
  */
-export async function openNatsSource({ address, now = Date.now }: NatsSourceOptions): Promise<ArchiveSource> {
+export async function openNatsSource(options: NatsSourceOptions): Promise<ArchiveSource> {
+  return open(options, true);
+}
+
+/**
+ * The same while nodes may run and write: see {@link BackupSource}. Nothing is written to NATS.
+ * @throws EngineUnusable when there is nothing, or an import has filled a part only
+ */
+export async function openNatsBackupSource(options: NatsSourceOptions): Promise<ArchiveSource> {
+  const source = await open(options, false);
+  try {
+    return await BackupSource.open(source.live());
+  } catch (error) {
+    await source.close();
+    throw unusable(options.address, error);
+  }
+}
+
+async function open({ address, now = Date.now }: NatsSourceOptions, alone: boolean): Promise<NatsSource> {
   const link = await openIdleLink(address);
   let store: IdleStore | undefined;
   try {
@@ -36,7 +55,7 @@ export async function openNatsSource({ address, now = Date.now }: NatsSourceOpti
         `There is no data of InterChat under the name ${address.name} in NATS at ${address.servers.join(', ')}. Give the address of a server: --engine or INTERCHAT_ENGINE.`,
       );
     }
-    store = await IdleStore.open(link, address);
+    store = await IdleStore.open(link, address, alone);
     await assertWhole(store.bucket);
     return new NatsSource(link, store, epoch, now);
   } catch (error) {
@@ -56,26 +75,56 @@ class NatsSource implements ArchiveSource {
     private readonly now: () => number,
   ) {}
 
-  async summary(): Promise<ArchiveSummary> {
+  /** For a backup that is taken while nodes write. */
+  live(): LiveSource {
     const { bucket, state } = this.store;
+    const upTo = async function* (entries: AsyncIterable<ArchivedEntry>, last: Seq) {
+      for await (const entry of entries) {
+        if (entry.seq > last) return;
+        yield entry;
+      }
+    };
+    return {
+      last: async () => (await state.last()) as Seq,
+      entries: (last) => upTo(this.entries(0 as Seq), last),
+      rest: async () => {
+        // Brings what is known here up to date. What follows waits for nothing: it is of one moment.
+        await bucket.read(SECRET);
+        return { summary: this.#summary(), floors: [...this.#floors()], records: [...this.#records()] };
+      },
+      close: () => this.close(),
+    };
+  }
+
+  async summary(): Promise<ArchiveSummary> {
     this.#snapshot = await this.#findSnapshot();
-    const secret = bucket.get(SECRET)?.value as KeptSecret | undefined;
+    return { ...this.#summary(), snapshot: this.#snapshot, last: (await this.store.state.last()) as Seq };
+  }
+
+  #summary() {
+    const secret = this.store.bucket.get(SECRET)?.value as KeptSecret | undefined;
     return {
       epoch: this.epoch,
-      snapshot: this.#snapshot,
-      last: (await state.last()) as Seq,
       series: Object.fromEntries(this.#sorted(SERIES).map(({ name, value }) => [name, Number(value)])),
       ...(secret && 'made' in secret && { secret: secret.made }),
     };
   }
 
   async *floors(): AsyncIterable<ArchivedFloor> {
+    yield* this.#floors();
+  }
+
+  *#floors(): Iterable<ArchivedFloor> {
     for (const { name, value } of this.#sorted(FLOOR)) {
       yield { topic: name as ArchivedFloor['topic'], floor: Number(value) as Seq };
     }
   }
 
   async *records(): AsyncIterable<ArchivedRecord> {
+    yield* this.#records();
+  }
+
+  *#records(): Iterable<ArchivedRecord> {
     for (const { key, value } of this.#sorted(RECORD)) yield { key: decodeKey(key), value };
   }
 

@@ -53,12 +53,14 @@ export class IdleStore {
 
   /**
    * Opens streams that are there.
-   * @throws EngineUnusable when nodes run; the link stays open then
+   * @param alone whether no node may run; otherwise nothing may be written
+   * @throws EngineUnusable when nodes run though none may; the link stays open then
    */
-  static async open(link: Link, address: NatsAddress): Promise<IdleStore> {
+  static async open(link: Link, address: NatsAddress, alone = true): Promise<IdleStore> {
     const store = new IdleStore(link, address);
     try {
       await store.bucket.open();
+      if (!alone) return store;
       await store.#nodes.join();
       if (store.#leases.others().length === 0) return store;
       throw new EngineUnusable(
