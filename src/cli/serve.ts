@@ -6,7 +6,7 @@ import { type Server, startServer } from './server.js';
 
 /**
  * `interchat serve`: runs until it is told to stop.
- * @returns the exit code: 0 after SIGTERM or SIGINT, 1 if it could not start, 2 for a wrong setting
+ * @returns the exit code: 0 after SIGTERM or SIGINT, 1 if it could not start or go on, 2 for a wrong setting
  */
 export async function serve(args: string[]): Promise<number> {
   if (args.includes('--help') || args.includes('-h')) {
@@ -33,9 +33,9 @@ export async function serve(args: string[]): Promise<number> {
   // Before it says that it listens: whoever reads that may stop it at once.
   const stopped = signalled();
   process.stdout.write(`Server started listening on port ${server.port}\n${openDoor(config)}`);
-  await stopped;
+  const end = await Promise.race([stopped, server.ended]);
   await server.stop();
-  return 0;
+  return end ? refuse(end.message, 1) : 0;
 }
 
 /** Says plainly who may come, where others than this machine can reach a server that is open; else nothing. */
@@ -70,11 +70,11 @@ function explain(error: unknown, { host, port, data }: Config): string | undefin
 }
 
 /** Resolves at the first SIGTERM or SIGINT. A second one ends the process at once, as it would have without this. */
-function signalled(): Promise<void> {
+function signalled(): Promise<undefined> {
   return new Promise((resolve) => {
     const stop = () => {
       process.off('SIGTERM', stop).off('SIGINT', stop);
-      resolve();
+      resolve(undefined);
     };
     process.on('SIGTERM', stop).on('SIGINT', stop);
   });

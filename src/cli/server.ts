@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { pino, type Logger } from 'pino';
 import { type Config, jwtSettings, shareOfMemory } from '../config.js';
-import type { Engine } from '../engine/engine.js';
+import type { Engine, EngineUnusable } from '../engine/engine.js';
 import { openLmdbEngine } from '../engine/lmdb/index.js';
 import { roomOf } from '../engine/lmdb/room.js';
 import { keptSecret } from '../engine/lmdb/secret.js';
@@ -25,6 +25,8 @@ export interface Server {
    * Resolves when all of it is done, after {@link DRAIN_LIMIT} at the latest.
    */
   stop(): Promise<void>;
+  /** Resolves when it cannot serve any more, however long it runs: stop it. The message is one line. */
+  readonly ended: Promise<EngineUnusable>;
 }
 
 /** Milliseconds that requests under way have to finish once the server stops. */
@@ -49,7 +51,9 @@ export async function startServer(
   const metrics = new Metrics();
   metrics.describe(await packageVersion(), config.engine === 'lmdb' ? 'lmdb' : 'nats');
   const onError = (error: unknown) => logger.error({ err: error }, 'something went wrong in the background');
-  const { engine, secret } = await openEngine(config, logger, metrics, onError);
+  let onEnd!: (error: EngineUnusable) => void;
+  const ended = new Promise<EngineUnusable>((resolve) => (onEnd = resolve));
+  const { engine, secret } = await openEngine(config, logger, metrics, onError, onEnd);
   try {
     const { access, registration, streamMemory = shareOfMemory(), requestMemory = shareOfMemory() } = config;
     const identities = await openIdentities(config);
@@ -73,7 +77,7 @@ export async function startServer(
       throw error;
     }
     const { port } = app.server.address() as AddressInfo;
-    return { port, stop: () => stop(app, underWay, hub, engine) };
+    return { port, stop: () => stop(app, underWay, hub, engine), ended };
   } catch (error) {
     await engine.close();
     throw error;
@@ -86,6 +90,7 @@ async function openEngine(
   logger: Logger,
   metrics: Metrics,
   onError: (error: unknown) => void,
+  onEnd: (error: EngineUnusable) => void,
 ): Promise<{ readonly engine: Engine; readonly secret: string | Buffer }> {
   const retention = {
     maxEntries: config.keepMessages,
@@ -109,7 +114,9 @@ async function openEngine(
     // What is stored of a message with a key holds its text twice; its other parts are small.
     leastPayload: 2 * config.maxBody + 65_536,
     secret: config.secret,
+    acceptLoss: config.acceptLoss,
     warn: (warning) => logger.warn(warning),
+    onEnd,
     onError,
     observe,
   });

@@ -24,11 +24,11 @@ export async function natsContract(servers: 1 | 3): Promise<void> {
   const { streams } = await jetstreamManager(connection, { checkAPI: false });
   engineContract(`nats on ${servers}`, async () => {
     const name = placeName();
-    const { log, keys, bucketStream, reserve } = new Names(name);
+    const { log, keys, bucketStream, marks, reserve } = new Names(name);
     // Three NATS servers would go on agreeing on each of some two hundred streams for as long as the tests run.
     const remove = async () => {
       // One that was not made, or cannot be removed in time, is no fault of the engine.
-      for (const stream of [log, keys, bucketStream, reserve]) await streams.delete(stream).catch(() => false);
+      for (const stream of [log, keys, bucketStream, marks, reserve]) await streams.delete(stream).catch(() => false);
     };
     return { ...natsPlace(nats.url(name), servers), remove };
   });

@@ -59,7 +59,7 @@ void t.test('nor can the password of NATS', { skip: elsewhere.skip || natsMissin
     'max_payload: 1048576',
   ];
   await writeFile(config, lines.join('\n'));
-  const nats = new NatsServer(port, config);
+  const nats = new NatsServer(port, config, join(folder, 'nats'));
   t.teardown(() => nats.end());
   await nats.start();
   const password = encodeURIComponent(PASSWORD);

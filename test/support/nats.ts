@@ -32,6 +32,8 @@ export class NatsServer {
   constructor(
     readonly port: number,
     private readonly config: string,
+    /** The folder in which JetStream keeps its streams. */
+    readonly store: string,
   ) {}
 
   get url(): string {
@@ -128,7 +130,7 @@ export async function startNats(
         '',
       ].join('\n'),
     );
-    return new NatsServer(ports[number] as number, config);
+    return new NatsServer(ports[number] as number, config, join(folder, String(number)));
   });
   t.teardown(() => Promise.all(servers.map((server) => server.end())));
   await Promise.all(servers.map((server) => server.start()));

@@ -27,31 +27,35 @@ export class NatsDirectory implements Directory {
   ) {}
 
   async allocate(series: string): Promise<number> {
-    this.link.assertUp();
+    this.link.assertServing();
     this.reserve.assertRoom();
     return this.#seriesOf(series).next();
   }
 
   async allocated(series: string): Promise<number> {
+    this.link.assertServing();
     return Number((await this.bucket.read(SERIES + series))?.value ?? 0);
   }
 
   async get(key: string): Promise<DirectoryRecord | undefined> {
+    this.link.assertServing();
     const kept = await this.bucket.read(encodeKey(key));
     return kept && recordOf(key, kept);
   }
 
   async put(key: string, value: Json, expected: Revision | null): Promise<Revision> {
+    this.link.assertServing();
     this.reserve.assertRoom();
     return (await this.bucket.put(encodeKey(key), value, expected, false)) as Revision;
   }
 
   async remove(key: string, expected?: Revision): Promise<void> {
+    this.link.assertServing();
     await this.bucket.remove(encodeKey(key), expected);
   }
 
   async watch(prefix: string, listener: (change: RecordChange) => void): Promise<Unfollow> {
-    this.link.assertUp();
+    this.link.assertServing();
     const encoded = encodeKey(prefix);
     return this.bucket.watch((name, kept) => {
       if (!name.startsWith(encoded)) return;
@@ -61,7 +65,7 @@ export class NatsDirectory implements Directory {
   }
 
   async settled(): Promise<void> {
-    this.link.assertUp();
+    this.link.assertServing();
     await this.reachedByAll(this.bucket.position);
   }
 

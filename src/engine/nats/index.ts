@@ -19,7 +19,10 @@ import { Reads } from './reads.js';
 import { agreeOnSecret, agreeOnSettings, type SharedSettings } from './shared-settings.js';
 import { StorageReserve } from './storage-reserve.js';
 import { StreamState } from './stream-state.js';
-import { ensureStreams } from './streams.js';
+import { openStreams } from './streams.js';
+import { HighWater } from './high-water.js';
+import { restorationsIn, settleLosses } from './losses.js';
+import { Marks, readMarks } from './marks.js';
 import { TopicIndexes } from './topic-indexes.js';
 import { Trimmer } from './trimmer.js';
 
@@ -30,6 +33,8 @@ export interface NatsOptions {
   readonly retention: Retention;
   /** What must be the same on all nodes that run; whoever comes with others is refused. */
   readonly settings?: SharedSettings;
+  /** Whether to go on behind a loss of what was stored. */
+  readonly acceptLoss?: boolean;
   /** How large a message the servers must take at the least, in bytes. */
   readonly leastPayload?: number;
   /** What this node would sign with; undefined to sign with what the others do. */
@@ -40,6 +45,8 @@ export interface NatsOptions {
   readonly onError?: (error: Error) => void;
   /** Told what whoever operates it should know. */
   readonly warn?: (warning: string) => void;
+  /** Called when this node must not serve any more, and cannot do so again: it is to be stopped. The message is one line. */
+  readonly onEnd?: (error: EngineUnusable) => void;
   readonly observe?: { readonly appended?: (seconds: number, entries: number) => void };
 }
 
@@ -51,6 +58,9 @@ export interface NatsEngine extends Engine {
 
 /** For how many milliseconds servers that have just been started are waited for. */
 const PATIENCE = 30_000;
+
+/** For how many milliseconds nodes that served what was lost are waited for. */
+const OTHERS_LEAVE = 15_000;
 
 /**
  * The engine for several processes or machines: NATS JetStream keeps the log and the directory, and any number of processes
@@ -91,17 +101,38 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     );
   }
   const names = new Names(address.name);
-  const epoch = await ensureStreams(link, names, { replicas, dedupWindow: retention.dedupWindow }, PATIENCE);
+  const accept = options.acceptLoss ? { forever: retention.forever ?? [] } : undefined;
+  const streams = { replicas, dedupWindow: retention.dedupWindow };
+  const { epoch, acceptance } = await openStreams(link, names, streams, accept, PATIENCE);
   const publisher = new Publisher(link);
   const reads = new Reads(link);
-  const state = new StreamState(link, names.log);
-  const bucketState = new StreamState(link, names.bucketStream);
+  const end = (reason: string) => {
+    if (link.ended !== null || link.isShut) return;
+    link.end(reason);
+    leases.close();
+    options.onEnd?.(new EngineUnusable(reason));
+  };
+  const highWater = new HighWater(
+    link,
+    epoch,
+    names.log,
+    (line) => options.warn?.(line),
+    (other) => void endIfAccepted(other).catch(() => undefined),
+  );
+  const endIfAccepted = async (other: string) => {
+    const [mark] = await readMarks(link, names);
+    if (mark?.epoch === other) end('Another node goes on behind a loss of what this one served. Start this one again.');
+  };
+  publisher.highWater = highWater;
+  const state = new StreamState(link, names.log, highWater);
+  const bucketState = new StreamState(link, names.bucketStream, highWater);
+  const keysState = new StreamState(link, names.keys, highWater);
   const leases: NatsLeases = new NatsLeases(link, names, () => notedNodes(bucket));
   const reserve = new StorageReserve({ link, names, publisher, leases }, onError);
   const bucket = new Bucket(link, names, publisher, reads, bucketState, reserve);
   const indexes = new TopicIndexes(names, reads);
   const feed = new Feed(link, names, reads, state, indexes, { now });
-  const pulse = new Pulse(link, state, bucketState, feed, bucket);
+  const pulse = new Pulse(link, state, bucketState, keysState, feed, bucket);
   await bucket.open();
   await pulse.open();
   const withoutReserve = await reserve.open(replicas);
@@ -111,8 +142,16 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     );
   }
   const nodes = new Nodes(link, names, bucket, leases);
+  const marks = new Marks(link, names, publisher, bucket, highWater);
+  if (acceptance) {
+    await settleLosses(bucket, acceptance, await state.last());
+    // From then on this is what a start finds, and nodes that served what was lost end themselves.
+    await marks.write();
+    options.warn?.(`${acceptance.losses.text} This start goes on without it. Remove --accept-loss.`);
+  }
   await nodes.join();
   try {
+    if (acceptance) await othersLeave(leases);
     await assertWhole(bucket);
     const othersRun = () => leases.others().length > 0;
     if (options.settings) await agreeOnSettings(bucket, options.settings, othersRun);
@@ -129,13 +168,22 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     const erasures = new Erasures({ link, names, publisher, reads, indexes, bucket, notes, reserve }, now);
     const log = new NatsLog(
       { link, names, publisher, reads, state, indexes, feed, floors, notes, dedup, erasures, reserve },
-      { epoch, now, appended: (seconds, entries) => observe?.appended?.(seconds, entries) },
+      {
+        epoch,
+        restorations: restorationsIn(bucket),
+        now,
+        appended: (seconds, entries) => observe?.appended?.(seconds, entries),
+      },
     );
     const parts = { link, names, reads, state, indexes, bucket, floors, notes, erasures, leases, reserve };
     const trimmer = new Trimmer(parts, retention, now, onError);
+    await marks.open(() => leases.isFirst);
+    link.watchClock();
+    if (link.ended !== null) throw new EngineUnusable(link.ended);
     const close = async () => {
       await trimmer.close();
       await log.idle();
+      await marks.close();
       await nodes.leave();
       pulse.close();
       link.shut();
@@ -160,5 +208,15 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     reserve.close();
     await nodes.leave();
     throw error;
+  }
+}
+
+/** Nodes that served what was lost end themselves when they notice that this one goes on without it. @throws EngineUnusable */
+async function othersLeave(leases: NatsLeases): Promise<void> {
+  const until = performance.now() + OTHERS_LEAVE;
+  const before = leases.others();
+  while (leases.others().some((node) => before.includes(node))) {
+    if (performance.now() > until) throw new EngineUnusable('Other nodes still serve what was lost. Stop them first.');
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -12,6 +12,10 @@ const RECONNECT_EVERY = 250;
 /** How often the connection is tried out, in milliseconds: with the two that may go unanswered, a dead one is found in six seconds. */
 const PING_EVERY = 2_000;
 
+/** A process whose clock ticks come later than this stood still. Others take it for dead by then, see leases.ts. Milliseconds. */
+const STANDSTILL = 2_000;
+const TICK_EVERY = 200;
+
 /** What happens to a connection that others have to know of. They must not throw. */
 export interface LinkListener {
   /** Nothing can be asked for any more, and what is under way will not be answered. */
@@ -26,6 +30,14 @@ export class Link {
   readonly #listeners: LinkListener[] = [];
   #trouble: string | null = null;
   #silence: string | null = null;
+  #loss: string | null = null;
+  #end: string | null = null;
+  #unverified: string | null = null;
+  /** How often this process has had reason to verify. */
+  #doubts = 0;
+  /** When the last tick was (performance.now); endless where nothing ticks. */
+  #ticked = Infinity;
+  #ticking: NodeJS.Timeout | undefined;
   #closed = false;
 
   private constructor(
@@ -85,6 +97,11 @@ export class Link {
     return this.nc.info?.version ?? '';
   }
 
+  /** Whether it is connected to one of several servers, that elect leaders. */
+  get isClustered(): boolean {
+    return this.nc.info?.cluster !== undefined;
+  }
+
   /** Whether the server it is connected to is of this version or a later one. */
   isFrom(major: number, minor: number): boolean {
     const [itsMajor = 0, itsMinor = 0] = this.version.split('.').map(Number);
@@ -97,7 +114,56 @@ export class Link {
 
   /** Null while everything works; otherwise what does not. */
   get trouble(): string | null {
-    return this.#trouble ?? this.#silence;
+    this.#tick();
+    return this.#trouble ?? this.#end ?? this.#loss ?? this.#unverified ?? this.#silence;
+  }
+
+  /** What was lost of the streams; null when nothing was. */
+  set loss(loss: string | null) {
+    this.#loss = loss;
+  }
+
+  /** This node must not serve any more: the nodes beside it have other settings, or another log. */
+  end(reason: string): void {
+    this.#end ??= reason;
+  }
+
+  /** Why this node must not serve any more; null while it may. */
+  get ended(): string | null {
+    return this.#end;
+  }
+
+  /** From now on this process notices that it stood still. */
+  watchClock(): void {
+    this.#ticked = performance.now();
+    this.#ticking = setInterval(() => this.#tick(), TICK_EVERY).unref();
+  }
+
+  /** How often there was reason to compare this node with the others; see {@link verified}. */
+  get doubts(): number {
+    return this.#doubts;
+  }
+
+  /** Whether this node has to compare itself with the others before it serves. */
+  get isUnverified(): boolean {
+    return this.#unverified !== null;
+  }
+
+  /** This node has compared itself with the others. @param doubts as {@link doubts} was before it began to */
+  verified(doubts: number): void {
+    if (doubts === this.#doubts) this.#unverified = null;
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    if (now - this.#ticked > STANDSTILL) this.#unverify('this node stood still, and compares itself with the others');
+    if (this.#ticked !== Infinity) this.#ticked = now;
+  }
+
+  #unverify(reason: string): void {
+    this.#doubts++;
+    this.#unverified = reason;
+    this.doubt();
   }
 
   /** What JetStream does not answer, though there is a connection; null when it does. */
@@ -114,9 +180,16 @@ export class Link {
     return this.#trouble === null;
   }
 
-  /** @throws EngineUnavailable when it is known that nothing works */
+  /** For what a node does to find out whether it may serve. @throws EngineUnavailable when it is known that nothing works */
   assertUp(): void {
-    if (this.trouble !== null) throw new EngineUnavailable(this.trouble);
+    const trouble = this.#trouble ?? this.#silence;
+    if (trouble !== null) throw new EngineUnavailable(trouble);
+  }
+
+  /** For what a node does for others. @throws EngineUnavailable when it must not serve */
+  assertServing(): void {
+    const { trouble } = this;
+    if (trouble !== null) throw new EngineUnavailable(trouble);
   }
 
   /** Resolves when everything the server had for this connection so far has come. @throws EngineUnavailable */
@@ -136,6 +209,8 @@ export class Link {
   /** Closed from the point of view of whoever calls, while what is under way goes on. */
   shut(): void {
     this.#closed = true;
+    clearInterval(this.#ticking);
+    this.#ticked = Infinity;
     this.#trouble = 'the engine is closed';
   }
 
@@ -159,7 +234,7 @@ export class Link {
           break;
         case 'reconnect':
           this.#trouble = null;
-          this.doubt();
+          this.#unverify('the connection to NATS is back, and this node compares itself with the others');
           break;
         case 'close':
           this.#down('the connection to NATS is closed');

@@ -6,6 +6,7 @@ import {
   type NewEntry,
   type Range,
   type Relayed,
+  type Restoration,
   type Seq,
   type Topic,
   type Unfollow,
@@ -42,6 +43,7 @@ export interface NatsLogParts {
 
 export interface NatsLogOptions {
   readonly epoch: string;
+  readonly restorations: readonly Restoration[];
   readonly now: () => number;
   /** Told how long an append took to become durable, in seconds, and of how many entries it was. */
   readonly appended: (seconds: number, entries: number) => void;
@@ -67,7 +69,7 @@ const NOTHING = Promise.resolve();
 /** The log, as a stream of JetStream: an entry is a message whose subject is its topic and whose sequence is its place. */
 export class NatsLog implements Log {
   readonly epoch: string;
-  readonly restorations = [];
+  readonly restorations: readonly Restoration[];
   readonly #underWay = new Set<UnderWay>();
   readonly #dropping = new Set<Dropping>();
   /** By hash: the entries with a dedup key that are on their way, and what becomes of them. */
@@ -80,10 +82,11 @@ export class NatsLog implements Log {
     private readonly options: NatsLogOptions,
   ) {
     this.epoch = options.epoch;
+    this.restorations = options.restorations;
   }
 
   async append(entries: readonly NewEntry[]): Promise<Appended[]> {
-    this.parts.link.assertUp();
+    this.parts.link.assertServing();
     this.parts.reserve.assertRoom();
     if (entries.length === 0) return [];
     const began = performance.now();
@@ -105,26 +108,31 @@ export class NatsLog implements Log {
   }
 
   async relay(topic: Topic, body: Uint8Array): Promise<void> {
+    this.parts.link.assertServing();
     this.parts.feed.relay(topic, body);
     // What is published on one connection comes back in order: followers here have been told when this is answered.
     await this.parts.link.flush();
   }
 
   async read(topic: Topic, range: Range): Promise<Entry[]> {
-    const { indexes } = this.parts;
+    const { indexes, link } = this.parts;
+    link.assertServing();
     const index = await indexes.fresh(topic);
     return this.#load(topic, index, index.select(range, this.options.now()));
   }
 
-  follow(topic: Topic, listener: (entry: Entry | Relayed) => void): Promise<Unfollow> {
+  async follow(topic: Topic, listener: (entry: Entry | Relayed) => void): Promise<Unfollow> {
+    this.parts.link.assertServing();
     return this.parts.feed.follow(topic, listener);
   }
 
   async count(topic: Topic, after: Seq): Promise<number> {
+    this.parts.link.assertServing();
     return (await this.parts.indexes.fresh(topic)).count(after, this.options.now());
   }
 
   async bounds(topic: Topic): Promise<Bounds> {
+    this.parts.link.assertServing();
     const [index, floor] = await Promise.all([this.parts.indexes.fresh(topic), this.parts.floors.read(topic)]);
     const now = this.options.now();
     const [oldest = null] = index.select({ limit: 1 }, now) as Seq[];
@@ -142,12 +150,13 @@ export class NatsLog implements Log {
   }
 
   async last(): Promise<Seq> {
+    this.parts.link.assertServing();
     return (await this.parts.state.last()) as Seq;
   }
 
   async drop(topic: Topic): Promise<void> {
     const { link, names, reads, indexes, floors, notes, reserve } = this.parts;
-    link.assertUp();
+    link.assertServing();
     const earlier = [...this.#underWay].filter(({ topics }) => topics.has(topic));
     const dropping: Dropping = { topic, later: [] };
     this.#dropping.add(dropping);
@@ -170,6 +179,7 @@ export class NatsLog implements Log {
   }
 
   async erase(topic: Topic, seq: Seq): Promise<boolean> {
+    this.parts.link.assertServing();
     return this.parts.erasures.erase(topic, seq);
   }
 

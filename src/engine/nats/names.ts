@@ -8,6 +8,8 @@ export class Names {
   readonly keys: string;
   /** The stream that is given up when storage is full: see StorageReserve. */
   readonly reserve: string;
+  /** The stream that says how far the others had come. */
+  readonly marks: string;
   /** The bucket that is the directory, and the stream behind it. */
   readonly bucket: string;
   readonly bucketStream: string;
@@ -19,6 +21,7 @@ export class Names {
     this.log = `${name}-log`;
     this.keys = `${name}-keys`;
     this.reserve = `${name}-reserve`;
+    this.marks = `${name}-marks`;
     this.bucket = `${name}-directory`;
     this.bucketStream = `KV_${this.bucket}`;
     this.#logSubjects = `${name}.log.`;
@@ -47,6 +50,16 @@ export class Names {
   /** Under which the topic is stored that a dedup key of this hash was used for. */
   dedupSubject(hash: string): string {
     return `${this.name}.keys.${hash}`;
+  }
+
+  /** Under which it is stored how far the other streams had come. */
+  get mark(): string {
+    return `${this.name}.mark`;
+  }
+
+  /** Where the nodes that run are asked how far they know the streams to have come. */
+  get known(): string {
+    return `${this.name}.known`;
   }
 
   /** Under which a key of the bucket is stored. */

@@ -1,5 +1,6 @@
 import { headers, type Msg, type MsgHdrs, type Subscription } from '@nats-io/transport-node';
 import { EngineUnavailable } from '../engine.js';
+import type { HighWater } from './high-water.js';
 import type { Link } from './link.js';
 import { type StorageFull, storageFull, type StoreError } from './storage-full.js';
 
@@ -10,6 +11,8 @@ interface Waiting {
   readonly resolve: (seq: number) => void;
   readonly reject: (error: Error) => void;
   due: number;
+  /** See {@link HighWater.publish}. */
+  published: number;
 }
 
 /** For how many milliseconds an answer is waited for. */
@@ -36,6 +39,8 @@ export class Publisher {
   readonly #queue: Waiting[] = [];
   readonly #timer: NodeJS.Timeout;
   #number = 0;
+  /** Notices that an acknowledgement is of a stream that was lost; undefined where nothing is known of the streams yet. */
+  highWater: HighWater | undefined;
   #drained: (() => void) | undefined;
   /** Called for each write that JetStream refuses for lack of room, before its promise rejects. Must not throw. */
   onFull: ((error: StorageFull) => void) | undefined;
@@ -54,7 +59,7 @@ export class Publisher {
    */
   publish(subject: string, body: Uint8Array, headers?: MsgHdrs): Promise<number> {
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { subject, body, headers, resolve, reject, due: 0 };
+      const waiting: Waiting = { subject, body, headers, resolve, reject, due: 0, published: 0 };
       if (this.#queue.length > 0 || this.#underWay.size >= MOST_UNDER_WAY) this.#queue.push(waiting);
       else this.#send(waiting);
     });
@@ -85,6 +90,7 @@ export class Publisher {
     const { subject, body, headers } = waiting;
     const number = String(this.#number++);
     waiting.due = performance.now() + TIMEOUT;
+    waiting.published = this.highWater?.publish() ?? 0;
     try {
       this.link.nc.publish(subject, body, { reply: this.#inbox + number, headers });
     } catch (error) {
@@ -130,9 +136,12 @@ export class Publisher {
     this.#told();
   }
 
-  #settle({ resolve, reject }: Waiting, message: Msg): void {
+  #settle({ resolve, reject, published }: Waiting, message: Msg): void {
     const { seq = 0, stream, error } = message.json<Answer>();
-    if (!error) return resolve(seq);
+    if (!error) {
+      if (!this.highWater || this.highWater.acknowledged(stream ?? '', seq, published)) return resolve(seq);
+      return reject(new EngineUnavailable(`the stream ${stream} in NATS is not the one that it was`));
+    }
     const full = storageFull(stream, error);
     if (full) this.onFull?.(full);
     reject(full ?? new EngineUnavailable(`NATS does not store it: ${error.description ?? 'no reason given'}`));

@@ -1,6 +1,8 @@
 import type { StreamInfo } from '@nats-io/jetstream';
 import { EngineUnavailable } from '../engine.js';
+import type { HighWater } from './high-water.js';
 import { asked, type Link } from './link.js';
+import { isNotFound } from './log-description.js';
 
 /** Whoever leads hears from the others each second. From whom it has heard nothing for so many nanoseconds is out of its reach. */
 const OUT_OF_REACH = 4e9;
@@ -14,6 +16,8 @@ export class StreamState {
   constructor(
     private readonly link: Link,
     readonly stream: string,
+    /** Notices that the stream was lost; undefined where nothing is known of it yet. */
+    private readonly highWater?: HighWater,
   ) {}
 
   /** Asks even if it did not answer lately. @throws EngineUnavailable */
@@ -37,10 +41,21 @@ export class StreamState {
     await this.#current?.catch(() => undefined);
     this.#current = this.#next;
     this.#next = undefined;
-    const info = await this.link.jsm.streams.info(this.stream);
+    const known = this.highWater?.of(this.stream) ?? 0;
+    const info = await this.#ask();
     assertLed(info);
+    this.highWater?.check(info, known);
     this.#heard = Math.max(this.#heard, info.state.last_seq);
     return info;
+  }
+
+  async #ask(): Promise<StreamInfo> {
+    try {
+      return await this.link.jsm.streams.info(this.stream);
+    } catch (error) {
+      if (isNotFound(error)) this.highWater?.missing(this.stream);
+      throw error;
+    }
   }
 }
 

@@ -7,8 +7,11 @@ import {
 } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { nanos } from '@nats-io/transport-node';
-import { EngineUnusable } from '../engine.js';
+import { EngineUnusable, type Topic } from '../engine.js';
+import { ACCEPT_LOSS } from './high-water.js';
 import { asked, type Link } from './link.js';
+import { describeLog, epochFrom, isNotFound } from './log-description.js';
+import { type Acceptance, acceptLosses, lossesIn, surveyStreams } from './losses.js';
 import type { Names } from './names.js';
 
 export interface StreamOptions {
@@ -31,10 +34,60 @@ const LEAST_WINDOW = 100;
 /** Codes of the API of JetStream that no later try will change. */
 const NO_CLUSTER = 10_074;
 const TAKEN = 10_058;
-const NOT_FOUND = 10_059;
 
-/** What stands before the epoch in the description of the stream: there, so that it goes wherever the stream goes. */
-const DESCRIPTION = 'The log of InterChat. Epoch ';
+/** Streams must seem lost for so many milliseconds: while servers elect leaders, one that is behind may answer. */
+const LOST_AFTER = 3_000;
+
+/** Streams as they are when a node has opened them. */
+export interface OpenStreams {
+  /** Of the log. */
+  readonly epoch: string;
+  /** Set where something was lost before, and the operator goes on without it. */
+  readonly acceptance: Acceptance | undefined;
+}
+
+/**
+ * Makes the streams of an InterChat that is new, or takes those that exist, if nothing of them was lost.
+ * @param accept set to go on behind a loss, with the topics that outlive their clients
+ * @param patience as in {@link ensureStreams}
+ * @throws EngineUnusable
+ */
+export async function openStreams(
+  link: Link,
+  names: Names,
+  options: StreamOptions,
+  accept: { readonly forever: readonly Topic[] } | undefined,
+  patience: number,
+): Promise<OpenStreams> {
+  let lostSince: number | undefined;
+  return patiently(options, patience, async () => {
+    const found = await surveyStreams(link, names);
+    // First, as it says whether all this is InterChat's.
+    if (found.log) epochOf(found.log.config, names);
+    const losses = lossesIn(found, names);
+    const make = async (epoch?: string) => {
+      const made = await ensureLog(link, names, { ...options, ...(epoch !== undefined && { epoch }) });
+      if (epoch !== undefined && made !== epoch) await changeEpoch(link, names, epoch);
+      await Promise.all([ensureBucket(link, names, options), ensureKeys(link, names, options)]);
+      await ensureMarks(link, names, options);
+      return made;
+    };
+    if (!losses) return { epoch: await make(), acceptance: undefined };
+    const now = performance.now();
+    lostSince ??= now;
+    if (link.isClustered && now - lostSince < LOST_AFTER) throw new Error(losses.text);
+    if (!accept) throw new EngineUnusable(`${losses.text} ${ACCEPT_LOSS}`);
+    const acceptance = await acceptLosses(
+      { link, names },
+      found,
+      losses,
+      async (epoch) => void (await make(epoch)),
+      accept.forever,
+    );
+    const epoch = await ensureLog(link, names, options);
+    return { epoch, acceptance };
+  });
+}
 
 /**
  * Makes the stream and the bucket, or takes those that are there.
@@ -48,13 +101,24 @@ export async function ensureStreams(
   options: StreamOptions,
   patience: number,
 ): Promise<string> {
+  return patiently(options, patience, async () => {
+    // First, as it says whether all this is InterChat's.
+    const epoch = await ensureLog(link, names, options);
+    await Promise.all([ensureBucket(link, names, options), ensureKeys(link, names, options)]);
+    return epoch;
+  });
+}
+
+/** Tries again while servers become a cluster. @throws EngineUnusable when the time is over, or no later try can succeed */
+async function patiently<Result>(
+  options: StreamOptions,
+  patience: number,
+  attempt: () => Promise<Result>,
+): Promise<Result> {
   const until = performance.now() + patience;
   for (;;) {
     try {
-      // First, as it says whether all this is InterChat's.
-      const epoch = await ensureLog(link, names, options);
-      await Promise.all([ensureBucket(link, names, options), ensureKeys(link, names, options)]);
-      return epoch;
+      return await attempt();
     } catch (error) {
       const { code } = error as JetStreamApiError;
       if (error instanceof EngineUnusable) throw error;
@@ -77,7 +141,7 @@ async function ensureLog({ jsm }: Link, names: Names, options: StreamOptions): P
   if (!there) {
     const config: Partial<StreamConfig> & { name: string } = {
       name: names.log,
-      description: DESCRIPTION + epoch,
+      description: describeLog(epoch),
       subjects: [names.subject('>')],
       retention: RetentionPolicy.Limits,
       storage: StorageType.File,
@@ -124,6 +188,24 @@ async function ensureKeys({ jsm }: Link, names: Names, { replicas, dedupWindow }
   }
 }
 
+/** Makes what remembers how far the other streams had come. */
+async function ensureMarks({ jsm }: Link, names: Names, { replicas }: StreamOptions): Promise<void> {
+  const there = await jsm.streams.info(names.marks).catch(nothing);
+  if (!there) {
+    await jsm.streams.add({
+      name: names.marks,
+      description: 'How far the other streams of InterChat had come',
+      subjects: [names.mark],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      num_replicas: replicas,
+      max_msgs_per_subject: 1,
+    });
+  } else if (there.config.num_replicas < replicas) {
+    await jsm.streams.update(names.marks, { num_replicas: replicas });
+  }
+}
+
 /**
  * The epoch of the log, if all streams are there already: nothing is made or changed.
  * @throws EngineUnusable when there is something else of this name; EngineUnavailable
@@ -152,11 +234,12 @@ export async function beginElsewhere(
 
 /** Has a log that nobody has used begin a life that another one has had. @throws EngineUnavailable */
 export async function changeEpoch({ jsm }: Link, names: Names, epoch: string): Promise<void> {
-  await asked(jsm.streams.update(names.log, { description: DESCRIPTION + epoch }));
+  await asked(jsm.streams.update(names.log, { description: describeLog(epoch) }));
 }
 
-function epochOf({ description = '' }: StreamConfig, names: Names): string {
-  if (description.startsWith(DESCRIPTION)) return description.slice(DESCRIPTION.length);
+function epochOf({ description }: StreamConfig, names: Names): string {
+  const epoch = epochFrom(description);
+  if (epoch !== undefined) return epoch;
   throw new EngineUnusable(
     `The stream ${names.log} in NATS is not a log of InterChat. Give another name at the end of --engine: nats://HOST/NAME.`,
   );
@@ -178,5 +261,5 @@ async function ensureBucket({ js, jsm }: Link, names: Names, { replicas }: Strea
 
 /** Not there is an answer; everything else an error. */
 function nothing(error: unknown): undefined {
-  if ((error as JetStreamApiError).code !== NOT_FOUND) throw error;
+  if (!isNotFound(error)) throw error;
 }
