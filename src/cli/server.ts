@@ -111,6 +111,7 @@ async function openEngine(
     replicas: config.replicas,
     retention,
     settings: sharedSettings(config),
+    secrets: { 'jwt-secret': config.jwtSecret },
     // What is stored of a message with a key holds its text twice; its other parts are small.
     leastPayload: 2 * config.maxBody + 65_536,
     secret: config.secret,
@@ -131,7 +132,11 @@ async function openIdentities(config: Config): Promise<IdentityProvider | undefi
   return new JwtVerifier(settings);
 }
 
-/** What must be the same on all nodes, or what one of them promises another would not keep. */
+/**
+ * What must be the same on all nodes, or what one of them promises another would not keep. Not in it: where a node listens and
+ * who stands before it (host, port, trust-proxy), what its machine can hold (stream-memory, request-memory), and what a client
+ * is told by the node that it has (heartbeat, request-timeout, cors-origins).
+ */
 function sharedSettings(config: Config): SharedSettings {
   const { grace, maxBody, slowLimit, keepMessages, keepDays, rateLimit, access, registration } = config;
   return {
@@ -143,6 +148,22 @@ function sharedSettings(config: Config): SharedSettings {
     'keep-messages': keepMessages,
     'keep-days': keepDays,
     'rate-limit': rateLimit,
+    ...sharedJwtSettings(config),
+  };
+}
+
+/** How the tokens of an identity provider are checked; nothing where none is accepted. */
+function sharedJwtSettings(config: Config): SharedSettings {
+  const jwt = jwtSettings(config);
+  if (!jwt) return {};
+  return {
+    ...(jwt.jwks !== undefined && { 'jwt-jwks': String(jwt.jwks) }),
+    'jwt-issuer': jwt.issuer,
+    'jwt-audience': jwt.audience,
+    'jwt-algorithms': [...jwt.algorithms].sort().join(','),
+    'jwt-skew': jwt.skew,
+    'jwt-name-claim': jwt.nameClaim,
+    'jwt-permissions-claim': jwt.permissionsClaim,
   };
 }
 

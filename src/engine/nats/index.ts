@@ -16,7 +16,7 @@ import { Notes } from './notes.js';
 import { Publisher } from './publisher.js';
 import { Pulse } from './pulse.js';
 import { Reads } from './reads.js';
-import { agreeOnSecret, agreeOnSettings, type SharedSettings } from './shared-settings.js';
+import { Agreement, type SharedSettings } from './shared-settings.js';
 import { StorageReserve } from './storage-reserve.js';
 import { StreamState } from './stream-state.js';
 import { openStreams } from './streams.js';
@@ -35,6 +35,8 @@ export interface NatsOptions {
   readonly settings?: SharedSettings;
   /** Whether to go on behind a loss of what was stored. */
   readonly acceptLoss?: boolean;
+  /** The same, of which only fingerprints are kept. Never print or log them. */
+  readonly secrets?: Readonly<Record<string, string | undefined>>;
   /** How large a message the servers must take at the least, in bytes. */
   readonly leastPayload?: number;
   /** What this node would sign with; undefined to sign with what the others do. */
@@ -154,8 +156,10 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     if (acceptance) await othersLeave(leases);
     await assertWhole(bucket);
     const othersRun = () => leases.others().length > 0;
-    if (options.settings) await agreeOnSettings(bucket, options.settings, othersRun);
-    const secret = await agreeOnSecret(bucket, epoch, options.secret, othersRun);
+    const { settings, secrets = {} } = options;
+    const agreement = new Agreement({ settings, secrets, secret: options.secret }, epoch);
+    const secret = await agreement.reach(bucket, othersRun);
+    agreement.watch(bucket, end);
     await reserve.fill();
     const floors = new Floors(bucket);
     bucket.watch((key, kept) => {
