@@ -15,9 +15,14 @@ export async function openEngineSource({ engine, data, replicas }: EngineConfig)
  * Opens what the settings name, to be filled.
  * @throws EngineUnusable
  */
-export async function openEngineTarget({ engine, data, replicas }: EngineConfig): Promise<ArchiveTarget> {
+export async function openEngineTarget({
+  engine,
+  data,
+  replicas,
+  allowUnsafeNats: allowUnsafe,
+}: EngineConfig): Promise<ArchiveTarget> {
   if (engine === 'lmdb') return (await import('../engine/lmdb/archive-target.js')).openLmdbTarget(data);
-  return (await import('../engine/nats/archive-target.js')).openNatsTarget({ address: engine, replicas });
+  return (await import('../engine/nats/archive-target.js')).openNatsTarget({ address: engine, replicas, allowUnsafe });
 }
 
 /**

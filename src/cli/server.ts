@@ -109,6 +109,7 @@ async function openEngine(
   const engine = await openNatsEngine({
     address: config.engine,
     replicas: config.replicas,
+    allowUnsafe: config.allowUnsafeNats,
     retention,
     settings: sharedSettings(config),
     secrets: { 'jwt-secret': config.jwtSecret },

@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
 import { temporaryFolder } from '../support/folder.js';
-import type { NatsCluster } from '../support/nats.js';
+import { type NatsCluster, natsFragile } from '../support/nats.js';
 import { lastingPort } from '../support/port.js';
 import { type ServerProcess, spawnServer } from '../support/server.js';
 
@@ -26,7 +26,7 @@ export class Node {
   }
 
   async start(): Promise<void> {
-    const args = ['--engine', this.engine, '--grace', '60'];
+    const args = ['--engine', this.engine, '--grace', '60', ...(natsFragile ? ['--allow-unsafe-nats'] : [])];
     this.#server = await spawnServer(this.t, { folder: this.folder, port: this.port, args });
   }
 

@@ -11,7 +11,8 @@ import { engineContract, type Place, RETENTION } from './contract.js';
 export function natsPlace(url: string, replicas: number): Place {
   const address = parseNatsAddress(url) as NatsAddress;
   return {
-    open: (retention, now) => openNatsEngine({ address, replicas, retention: { ...RETENTION, ...retention }, now }),
+    open: (retention, now) =>
+      openNatsEngine({ address, replicas, allowUnsafe: true, retention: { ...RETENTION, ...retention }, now }),
   };
 }
 

@@ -15,6 +15,7 @@ import { IMPORTED, IMPORTING } from './importing.js';
 import type { Link } from './link.js';
 import { Names } from './names.js';
 import { Places } from './places.js';
+import { ServerVersions } from './server-versions.js';
 import { SECRET } from './shared-settings.js';
 import { beginElsewhere, canBeginAt, changeEpoch, ensureStreams, epochIn } from './streams.js';
 
@@ -22,6 +23,8 @@ export interface NatsTargetOptions {
   readonly address: NatsAddress;
   /** On how many servers everything is stored: 1, 3 or 5; undefined for {@link replicasFor}. */
   readonly replicas?: number;
+  /** As `openNatsEngine` takes it. */
+  readonly allowUnsafe?: boolean;
 }
 
 /** For how many milliseconds it is tried to make the streams. */
@@ -34,8 +37,16 @@ const ROWS = 500;
  * Streams in NATS that are to be filled, made if they are not there. Until that has come to its end no node opens them.
  * @throws EngineUnusable when the servers cannot be reached
  */
-export async function openNatsTarget({ address, replicas }: NatsTargetOptions): Promise<ArchiveTarget> {
-  return new NatsTarget(await openIdleLink(address), address, replicas ?? replicasFor(address));
+export async function openNatsTarget(options: NatsTargetOptions): Promise<ArchiveTarget> {
+  const { address, replicas = replicasFor(address), allowUnsafe = false } = options;
+  const link = await openIdleLink(address);
+  try {
+    if (replicas > 1 && !allowUnsafe) await new ServerVersions(link, address.servers).assertSafe();
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+  return new NatsTarget(link, address, replicas);
 }
 
 class NatsTarget implements ArchiveTarget {

@@ -16,6 +16,7 @@ import { Notes } from './notes.js';
 import { Publisher } from './publisher.js';
 import { Pulse } from './pulse.js';
 import { Reads } from './reads.js';
+import { ServerVersions } from './server-versions.js';
 import { Agreement, type SharedSettings } from './shared-settings.js';
 import { StorageReserve } from './storage-reserve.js';
 import { StreamState } from './stream-state.js';
@@ -30,6 +31,8 @@ export interface NatsOptions {
   readonly address: NatsAddress;
   /** On how many servers everything is stored before it counts: 1, 3 or 5; undefined for {@link replicasFor}. */
   readonly replicas?: number;
+  /** Whether servers that lose acknowledged messages may keep replicas, see {@link ServerVersions}. */
+  readonly allowUnsafe?: boolean;
   readonly retention: Retention;
   /** What must be the same on all nodes that run; whoever comes with others is refused. */
   readonly settings?: SharedSettings;
@@ -97,11 +100,9 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
       `NATS takes messages of ${link.maxPayload} bytes at the most, and ${leastPayload} are needed. Raise max_payload in its configuration, or lower --max-body.`,
     );
   }
-  if (replicas > 1 && !link.isFrom(2, 10)) {
-    options.warn?.(
-      `NATS ${link.version} can be left with copies that differ when servers were cut off from each other, and lose what was acknowledged: with several servers use 2.10 or newer`,
-    );
-  }
+  const versions = new ServerVersions(link, address.servers);
+  const { allowUnsafe = false } = options;
+  if (replicas > 1 && !allowUnsafe) await versions.assertSafe();
   const names = new Names(address.name);
   const accept = options.acceptLoss ? { forever: retention.forever ?? [] } : undefined;
   const streams = { replicas, dedupWindow: retention.dedupWindow };
@@ -183,6 +184,12 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     const trimmer = new Trimmer(parts, retention, now, onError);
     await marks.open(() => leases.isFirst);
     link.watchClock();
+    // There may be more replicas than this node asks for: they are never taken away.
+    const { config } = await state.info();
+    if (config.num_replicas > 1 && !allowUnsafe) {
+      await versions.assertSafe();
+      versions.watch((line) => options.warn?.(line));
+    }
     if (link.ended !== null) throw new EngineUnusable(link.ended);
     const close = async () => {
       await trimmer.close();
@@ -190,6 +197,7 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
       await marks.close();
       await nodes.leave();
       pulse.close();
+      versions.close();
       link.shut();
       await publisher.idle();
       feed.close();

@@ -115,8 +115,11 @@ export class Link {
   /** Null while everything works; otherwise what does not. */
   get trouble(): string | null {
     this.#tick();
-    return this.#trouble ?? this.#end ?? this.#loss ?? this.#unverified ?? this.#silence;
+    return this.#trouble ?? this.#end ?? this.unsafe ?? this.#loss ?? this.#unverified ?? this.#silence;
   }
+
+  /** Why the servers must not be used; null when they may. */
+  unsafe: string | null = null;
 
   /** What was lost of the streams; null when nothing was. */
   set loss(loss: string | null) {
