@@ -110,7 +110,9 @@ export class Bucket {
 
   /** Fills the copy. @throws EngineUnavailable */
   async open(): Promise<void> {
-    this.link.nc.subscribe(this.names.liveKey('>'), { callback: (_, message) => this.#arrived(message) });
+    this.link.nc.subscribe(this.names.liveKey('>'), {
+      callback: (error, message) => (error ? undefined : this.#arrived(message)),
+    });
     await this.#catchUp();
     this.#held = undefined;
     if (this.#behind) this.#fallBehind();

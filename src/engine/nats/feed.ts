@@ -129,7 +129,7 @@ export class Feed {
 
   #subscribe(topic: Topic): Followed {
     const subscription = this.link.nc.subscribe(this.names.live(topic), {
-      callback: (_, message) => this.#arrived(topic, followed, message),
+      callback: (error, message) => (error ? undefined : this.#arrived(topic, followed, message)),
     });
     // It is asked after the subscription has gone out on the same connection: whatever is stored after the answer comes here.
     const ready = this.log.last().then((last) => {

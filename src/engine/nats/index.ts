@@ -64,6 +64,9 @@ export interface NatsEngine extends Engine {
 /** For how many milliseconds servers that have just been started are waited for. */
 const PATIENCE = 30_000;
 
+/** Between two attempts to open it, in milliseconds. */
+const TRY_AGAIN = 250;
+
 /** For how many milliseconds nodes that served what was lost are waited for. */
 const OTHERS_LEAVE = 15_000;
 
@@ -73,15 +76,22 @@ const OTHERS_LEAVE = 15_000;
  * @throws EngineUnusable when it cannot be used; nothing is left open then
  */
 export async function openNatsEngine(options: NatsOptions): Promise<NatsEngine> {
-  const link = await Link.open(options.address, PATIENCE, options.warn ?? (() => undefined));
-  try {
-    return await assemble(link, options);
-  } catch (error) {
-    await link.close();
-    if (!(error instanceof EngineUnavailable)) throw error;
-    throw new EngineUnusable(`NATS at ${options.address.servers.join(', ')} does not answer: ${error.message}.`, {
-      cause: error,
-    });
+  const until = performance.now() + PATIENCE;
+  for (;;) {
+    const link = await Link.open(options.address, PATIENCE, options.warn ?? (() => undefined));
+    try {
+      return await Promise.race([assemble(link, options), link.permitted]);
+    } catch (error) {
+      await link.close();
+      if (!(error instanceof EngineUnavailable)) throw error;
+      // While servers elect leaders nothing can be done, and some seconds later all can.
+      if (performance.now() > until) {
+        throw new EngineUnusable(`NATS at ${options.address.servers.join(', ')} does not answer: ${error.message}.`, {
+          cause: error,
+        });
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN));
   }
 }
 

@@ -79,10 +79,15 @@ export class NatsLeases implements Leases {
   /** Begins to show itself, and to listen. */
   open(): void {
     const { nc } = this.link;
-    nc.subscribe(this.names.leases, { callback: (_, message) => this.#heard(message.json<Beat>()) });
-    nc.subscribe(this.names.node(this.node, 'held'), { callback: (_, message) => this.#answer(message) });
+    nc.subscribe(this.names.leases, {
+      callback: (error, message) => (error ? undefined : this.#heard(message.json<Beat>())),
+    });
+    nc.subscribe(this.names.node(this.node, 'held'), {
+      callback: (error, message) => (error ? undefined : this.#answer(message)),
+    });
     nc.subscribe(this.names.node(this.node, 'count'), {
-      callback: (_, message) => {
+      callback: (error, message) => {
+        if (error) return;
         // Published before the answer, on the same connection: whoever has the answer has had these changes.
         this.#beat();
         message.respond(String(this.#count));
@@ -272,7 +277,8 @@ export class NatsLeases implements Leases {
       };
       const timer = setTimeout(() => end(undefined), ANSWER);
       const subscription = nc.subscribe(inbox, {
-        callback: (_, message) => {
+        callback: (error, message) => {
+          if (error) return;
           if (message.headers?.code) return end(undefined);
           const part = message.json<Part>();
           parts.push(part);

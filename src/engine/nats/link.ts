@@ -1,5 +1,5 @@
 import { jetstream, type JetStreamClient, jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { AuthorizationError, connect, type NatsConnection, PermissionViolationError } from '@nats-io/transport-node';
 import { EngineUnavailable, EngineUnusable } from '../engine.js';
 import type { NatsAddress } from './address.js';
 
@@ -40,12 +40,19 @@ export class Link {
   #ticking: NodeJS.Timeout | undefined;
   #closed = false;
 
+  /** Rejects with an EngineUnusable when NATS forbids a subject; never resolves. */
+  readonly permitted: Promise<never>;
+  #forbid: ((error: EngineUnusable) => void) | undefined;
+
   private constructor(
     readonly nc: NatsConnection,
     /** Asks whatever leads a stream, and nobody else: see {@link Reads} for what copies answer. */
     readonly jsm: JetStreamManager,
   ) {
     this.js = jetstream(nc, { timeout: REQUEST_TIMEOUT });
+    this.permitted = new Promise((_, reject) => (this.#forbid = reject));
+    // It may be that nothing waits for it.
+    this.permitted.catch(() => undefined);
     void this.#observe();
   }
 
@@ -75,6 +82,12 @@ export class Link {
         });
         return new Link(nc, await jetstreamManager(nc, { checkAPI: false, timeout: REQUEST_TIMEOUT }));
       } catch (error) {
+        if (error instanceof AuthorizationError && /authorization violation/i.test(error.message)) {
+          throw new EngineUnusable(
+            `NATS at ${servers.join(', ')} refuses ${shownAs(credentials)}. Give the right ones: --engine or INTERCHAT_ENGINE.`,
+            { cause: error },
+          );
+        }
         const reason = `NATS at ${servers.join(', ')} cannot be reached: ${(error as Error).message}`;
         if (performance.now() > until) {
           throw new EngineUnusable(`${reason}. Start it, or give another address: --engine or INTERCHAT_ENGINE.`, {
@@ -243,6 +256,9 @@ export class Link {
           this.#down('the connection to NATS is closed');
           break;
         // The server has told which others there are now: between it and one of them something may have been lost.
+        case 'error':
+          if (status.error instanceof PermissionViolationError) this.#forbidden(status.error);
+          break;
         case 'update':
         case 'slowConsumer':
         case 'staleConnection':
@@ -252,12 +268,26 @@ export class Link {
     }
   }
 
+  #forbidden({ operation, subject }: PermissionViolationError): void {
+    this.#forbid?.(
+      new EngineUnusable(
+        `NATS does not permit ${operation === 'publish' ? 'publishing to' : 'subscribing to'} "${subject}" with these credentials. Permit it in its configuration.`,
+      ),
+    );
+  }
+
   #down(trouble: string): void {
     this.#trouble = trouble;
     for (const listener of this.#listeners) listener.down?.();
     // From now on, not only from when it is back: what comes first then must not be told before what was missed.
     this.doubt();
   }
+}
+
+/** What was given to NATS to be let in, without what it says. */
+function shownAs(credentials: NatsAddress['credentials']): string {
+  if (!credentials) return 'a connection without credentials';
+  return 'token' in credentials ? 'the token' : 'the user or the password';
 }
 
 /** Has a call to JetStream fail as an engine does. A message that says what was asked for stays readable in its cause. */

@@ -46,7 +46,8 @@ export class Marks {
   /** Writes the first mark; then more while the streams go on. @param isMine whether it is for this node to do */
   async open(isMine: () => boolean): Promise<void> {
     this.link.nc.subscribe(this.names.known, {
-      callback: (_, message) => {
+      callback: (error, message) => {
+        if (error) return;
         if (this.link.ended === null) message.respond(JSON.stringify(this.#mark()));
       },
     });

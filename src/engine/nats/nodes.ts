@@ -34,7 +34,8 @@ export class Nodes {
   async join(): Promise<void> {
     const { link, names, bucket, leases } = this;
     link.nc.subscribe(names.node(leases.node, 'reach'), {
-      callback: (_, message) => {
+      callback: (error, message) => {
+        if (error) return;
         const answer = () => message.respond();
         // Who does not answer is not waited for.
         bucket.reached(Number(message.string())).then(answer, () => undefined);

@@ -47,7 +47,9 @@ export class Publisher {
 
   constructor(private readonly link: Link) {
     this.#inbox = `_INBOX.${crypto.randomUUID()}.`;
-    this.#subscription = link.nc.subscribe(`${this.#inbox}*`, { callback: (_, message) => this.#answered(message) });
+    this.#subscription = link.nc.subscribe(`${this.#inbox}*`, {
+      callback: (error, message) => (error ? undefined : this.#answered(message)),
+    });
     link.listen({ down: () => this.#fail(), doubt: () => undefined });
     this.#timer = setInterval(() => this.#expire(), CHECK_EVERY);
     this.#timer.unref();

@@ -87,7 +87,8 @@ export class StorageReserve {
     const { link, names, leases } = this.parts;
     this.#replicas = replicas;
     link.nc.subscribe(names.full, {
-      callback: (_, message) => {
+      callback: (error, message) => {
+        if (error) return;
         const { node, trouble } = message.json<{ node: string; trouble: string | null }>();
         if (node === leases.node) return;
         this.#told = performance.now();
@@ -96,7 +97,8 @@ export class StorageReserve {
       },
     });
     link.nc.subscribe(names.node(leases.node, 'full'), {
-      callback: (_, message) => {
+      callback: (error, message) => {
+        if (error) return;
         this.#full(message.string(), false);
         this.parts.publisher.answered().then(
           () => message.respond(),

@@ -35,6 +35,11 @@ const LEAST_WINDOW = 100;
 const NO_CLUSTER = 10_074;
 const TAKEN = 10_058;
 
+/** Codes for a server, or an account, without JetStream; a server that joins a cluster may say so for so many milliseconds. */
+const NOT_ENABLED = 10_076;
+const NOT_ENABLED_FOR_ACCOUNT = 10_039;
+const DISABLED_AFTER = 1_000;
+
 /** Streams must seem lost for so many milliseconds: while servers elect leaders, one that is behind may answer. */
 const LOST_AFTER = 3_000;
 
@@ -116,12 +121,19 @@ async function patiently<Result>(
   attempt: () => Promise<Result>,
 ): Promise<Result> {
   const until = performance.now() + patience;
+  let disabledSince: number | undefined;
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      const { code } = error as JetStreamApiError;
+      const { code, name } = error as JetStreamApiError;
       if (error instanceof EngineUnusable) throw error;
+      if (name === 'JetStreamNotEnabled' || code === NOT_ENABLED) {
+        disabledSince ??= performance.now();
+        if (performance.now() - disabledSince >= DISABLED_AFTER) throw disabled(error);
+      } else {
+        disabledSince = undefined;
+      }
       if (code === NO_CLUSTER || performance.now() > until) {
         const reason = (error as Error).message;
         throw new EngineUnusable(
@@ -257,6 +269,17 @@ async function ensureBucket({ js, jsm }: Link, names: Names, { replicas }: Strea
     storage: StorageType.File,
     republish: { src: names.keySubject('>'), dest: names.liveKey('>') },
   });
+}
+
+function disabled(error: unknown): EngineUnusable {
+  const { cause } = error as Error;
+  const forAccount = (cause as JetStreamApiError | undefined)?.code === NOT_ENABLED_FOR_ACCOUNT;
+  return new EngineUnusable(
+    forAccount
+      ? 'JetStream is not enabled for this account of NATS. Enable it in the configuration of the account.'
+      : 'JetStream is not enabled in NATS. Start nats-server with -js, or with jetstream { store_dir: … } in its configuration.',
+    { cause: error },
+  );
 }
 
 /** Not there is an answer; everything else an error. */
