@@ -623,6 +623,11 @@ export class Clients {
     if (age > Math.max(this.options.grace / RECORDED, 1_000) && !known.leaving) this.#record(known);
   }
 
+  /** It is about to open a stream: its grace time begins anew, so that it does not end before the stream counts. */
+  returns(index: ClientIndex): void {
+    if (this.#grace.has(index)) this.#grace.begin(index);
+  }
+
   /** A request of it waits until the function that this gives back is called; its grace time begins anew then. */
   waits(index: ClientIndex): () => void {
     const known = this.#known.get(index);

@@ -374,7 +374,7 @@ export class Hub {
       return { index: client.index, position, resumed: false };
     }
     // From now on: it takes some turns of the event loop until its stream counts.
-    this.clients.seen(index);
+    this.clients.returns(index);
     // Who has left a room is not to be back in it because its link broke, nor in a public one of the name of a private one.
     const left = (room: RoomId) => wishes.again && this.clients.hasLeftRoom(index, room);
     const rooms = wishes.rooms.map((name) => this.#roomMeant(index, name));
