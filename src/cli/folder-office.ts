@@ -1,6 +1,5 @@
 import { EngineUnavailable, EngineUnusable, type Seq } from '../engine/engine.js';
 import { openLmdbEngine } from '../engine/lmdb/index.js';
-import { keptSecret } from '../engine/lmdb/secret.js';
 import type { Account as HubAccount } from '../hub/access/accounts.js';
 import { NOBODY } from '../hub/access/authenticator.js';
 import type { Ban as HubBan } from '../hub/access/bans.js';
@@ -53,7 +52,7 @@ export function folderOffice(folder: string, given: string | undefined): Office 
 async function open(folder: string, given: string | undefined) {
   const engine = await openLmdbEngine({ folder, retention: KEEP });
   try {
-    const hub = await Hub.open(engine, { secret: given ?? (await keptSecret(folder)), grace: GRACE });
+    const hub = await Hub.open(engine, { secret: given ?? (await engine.secret()), grace: GRACE });
     const close = async () => {
       hub.close();
       await engine.close();

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, type EngineConfig, readEngineConfig } from '../config.js';
 import { EngineUnusable } from '../engine/engine.js';
-import { tryLockFolder } from '../engine/lmdb/lock.js';
+import { isInUse } from '../engine/lmdb/lock.js';
 import { readSecret } from '../engine/lmdb/secret.js';
 import { FILE } from '../engine/lmdb/store.js';
 import { operatorToken } from '../hub/credentials.js';
@@ -59,7 +59,7 @@ export async function inOffice<T>(given: Given, makes: boolean, act: (office: Of
   }
   const config = engineConfig(settings);
   const isThere = existsSync(join(config.data, FILE));
-  if (config.engine === 'lmdb' && !isGiven('url') && !(isThere && (await isInUse(config.data)))) {
+  if (config.engine === 'lmdb' && !isGiven('url') && !(isThere && (await isFolderInUse(config.data)))) {
     if (!isThere && !makes) throw nothingThere(config.data);
     const { folderOffice } = await import('./folder-office.js');
     const office = folderOffice(config.data, settings.secret);
@@ -108,11 +108,9 @@ function engineConfig({ data, engine, secret }: Given['settings']): EngineConfig
 }
 
 /** Whether a server has this folder, which is there, for itself. */
-async function isInUse(folder: string): Promise<boolean> {
+async function isFolderInUse(folder: string): Promise<boolean> {
   try {
-    const unlock = await tryLockFolder(folder);
-    await unlock?.();
-    return unlock === undefined;
+    return await isInUse(folder);
   } catch (error) {
     throw new CommandError(
       `The data folder ${folder} cannot be used: ${(error as Error).message}. Do this as the user that the server runs as, or sign in: interchat login`,

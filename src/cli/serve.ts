@@ -2,11 +2,12 @@ import { pino } from 'pino';
 import { type Config, ConfigError, configHelp, readConfig } from '../config.js';
 import { EngineUnusable } from '../engine/engine.js';
 import { isLoopback } from '../http/browser-safety.js';
-import { type Server, startServer } from './server.js';
+import { EngineStalled, type Server, startServer } from './server.js';
 
 /**
  * `interchat serve`: runs until it is told to stop.
- * @returns the exit code: 0 after SIGTERM or SIGINT, 1 if it could not start or go on, 2 for a wrong setting
+ * @returns the exit code: 0 after SIGTERM or SIGINT, 1 if it could not start or go on, 2 for a wrong setting. Where the disk does
+ * not answer within the time to stop, the process kills itself.
  */
 export async function serve(args: string[]): Promise<number> {
   if (args.includes('--help') || args.includes('-h')) {
@@ -34,7 +35,14 @@ export async function serve(args: string[]): Promise<number> {
   const stopped = signalled();
   process.stdout.write(`Server started listening on port ${server.port}\n${openDoor(config)}`);
   const end = await Promise.race([stopped, server.ended]);
-  await server.stop();
+  try {
+    await server.stop();
+  } catch (error) {
+    if (!(error instanceof EngineStalled)) throw error;
+    refuse(error.message, 1);
+    // An exit would wait for the thread that waits for the disk.
+    process.kill(process.pid, 'SIGKILL');
+  }
   return end ? refuse(end.message, 1) : 0;
 }
 

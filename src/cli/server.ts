@@ -4,7 +4,6 @@ import { type Config, jwtSettings, shareOfMemory } from '../config.js';
 import type { Engine, EngineUnusable } from '../engine/engine.js';
 import { openLmdbEngine } from '../engine/lmdb/index.js';
 import { roomOf } from '../engine/lmdb/room.js';
-import { keptSecret } from '../engine/lmdb/secret.js';
 import type { SharedSettings } from '../engine/nats/shared-settings.js';
 import { buildApp } from '../http/app.js';
 import type { App } from '../http/context.js';
@@ -22,15 +21,30 @@ export interface Server {
   readonly port: number;
   /**
    * Stops as a good neighbour: takes nobody new in, says goodbye to every stream, lets requests under way finish, then closes.
-   * Resolves when all of it is done, after {@link DRAIN_LIMIT} at the latest.
+   * Resolves after {@link DRAIN_LIMIT} and {@link CLOSE_LIMIT} at the latest.
+   * @throws EngineStalled when the engine does not close in time
    */
   stop(): Promise<void>;
   /** Resolves when it cannot serve any more, however long it runs: stop it. The message is one line. */
   readonly ended: Promise<EngineUnusable>;
 }
 
+/** A thread waits for a disk that does not answer. Nothing that was acknowledged is lost when the process ends now. */
+export class EngineStalled extends Error {
+  override readonly name = 'EngineStalled';
+
+  constructor() {
+    super(
+      'The disk of the data folder does not answer: ended without waiting for it. All that was acknowledged is stored.',
+    );
+  }
+}
+
 /** Milliseconds that requests under way have to finish once the server stops. */
 const DRAIN_LIMIT = 8_000;
+
+/** Milliseconds that the engine has to close after that. */
+const CLOSE_LIMIT = 1_500;
 
 /** Connections that may wait to be accepted, as far as the kernel lets them (net.core.somaxconn): thousands come back at once after a crash. */
 const BACKLOG = 4096;
@@ -53,7 +67,9 @@ export async function startServer(
   const onError = (error: unknown) => logger.error({ err: error }, 'something went wrong in the background');
   let onEnd!: (error: EngineUnusable) => void;
   const ended = new Promise<EngineUnusable>((resolve) => (onEnd = resolve));
-  const { engine, secret } = await openEngine(config, logger, metrics, onError, onEnd);
+  let isNew = false;
+  const events = { onError, onEnd, onBegin: () => (isNew = true) };
+  const { engine, secret } = await openEngine(config, logger, metrics, events);
   try {
     const { access, registration, streamMemory = shareOfMemory(), requestMemory = shareOfMemory() } = config;
     const identities = await openIdentities(config);
@@ -71,6 +87,8 @@ export async function startServer(
     try {
       const address = await app.listen({ host: config.host, port: config.port, backlog: BACKLOG });
       logger.info(`listening at ${address}`);
+      // A folder that was not mounted looks like a new one: the operator can see it here.
+      if (isNew) logger.info(`began a new log in ${config.data}`);
     } catch (error) {
       hub.close();
       await app.close();
@@ -84,13 +102,22 @@ export async function startServer(
   }
 }
 
+/** What an engine reports while it opens and runs. */
+interface EngineEvents {
+  /** Something failed where no caller waits for an answer. */
+  readonly onError: (error: unknown) => void;
+  /** The engine cannot go on, however long the process runs. */
+  readonly onEnd: (error: EngineUnusable) => void;
+  /** The data folder was empty, and a new log has begun in it. */
+  readonly onBegin: () => void;
+}
+
 /** Opens the engine, and finds out what to sign with. @throws EngineUnusable */
 async function openEngine(
   config: Config,
   logger: Logger,
   metrics: Metrics,
-  onError: (error: unknown) => void,
-  onEnd: (error: EngineUnusable) => void,
+  { onError, onEnd, onBegin }: EngineEvents,
 ): Promise<{ readonly engine: Engine; readonly secret: string | Buffer }> {
   const retention = {
     maxEntries: config.keepMessages,
@@ -100,9 +127,21 @@ async function openEngine(
   };
   const observe = { appended: (seconds: number) => metrics.appended(seconds) };
   if (config.engine === 'lmdb') {
-    const engine = await openLmdbEngine({ folder: config.data, retention, onError, observe });
-    metrics.observeStore(() => roomOf(config.data));
-    return { engine, secret: config.secret ?? (await keptSecret(config.data)) };
+    const engine = await openLmdbEngine({
+      folder: config.data,
+      retention,
+      acceptLoss: config.acceptLoss,
+      onBegin,
+      onError,
+      observe,
+    });
+    try {
+      metrics.observeStore(roomOf(config.data), () => engine.committingFor());
+      return { engine, secret: config.secret ?? (await engine.secret()) };
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
   }
   // Most have no need of it, and it takes a fifth of the time that a start takes.
   const { openNatsEngine } = await import('../engine/nats/index.js');
@@ -179,5 +218,18 @@ async function stop(app: App, underWay: UnderWay, hub: Hub, engine: Engine): Pro
   app.server.closeAllConnections();
   await closed;
   hub.close();
-  await engine.close();
+  await inTime(engine.close(), CLOSE_LIMIT);
+}
+
+/** @throws EngineStalled when it is not done within so many milliseconds */
+async function inTime(work: Promise<void>, milliseconds: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new EngineStalled()), milliseconds);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -79,9 +79,27 @@ export class Metrics implements StreamObserver {
     info.set({ version, engine }, 1);
   }
 
-  /** Shows how much room the data folder takes, and how much there is, looked up when somebody asks. */
-  observeStore(room: () => Promise<StoreRoom>): void {
+  /**
+   * Shows the room that the data folder takes and has left, and the commit under way, looked up when they are asked for.
+   * @param committingFor seconds that a commit has been under way, 0 where there is none
+   */
+  observeStore(room: () => Promise<StoreRoom>, committingFor: () => number): void {
     const registers = [this.registry];
+    const commits = new Gauge({
+      name: 'interchat_store_commits',
+      help: 'Commits under way in the data folder: 0 or 1.',
+      registers,
+    });
+    new Gauge({
+      name: 'interchat_store_commit_seconds',
+      help: 'For how long the commit under way has waited for the disk; 0 where there is none. Above 5 the server is not ready.',
+      registers,
+      collect() {
+        const seconds = committingFor();
+        this.set(seconds);
+        commits.set(seconds > 0 ? 1 : 0);
+      },
+    });
     const free = new Gauge({
       name: 'interchat_store_free_bytes',
       help: 'Bytes that are free on the disk of the data folder.',

@@ -10,7 +10,7 @@ import {
 import type { Restoration, Seq } from '../engine.js';
 import { Batch } from './batch.js';
 import { Dedup } from './dedup.js';
-import { IMPORTED, IMPORTING, RESTORED } from './importing.js';
+import { IMPORTED, IMPORTING, RESTORED, UNKNOWN_ARCHIVE } from './importing.js';
 import { openFolder, type OpenFolder } from './open.js';
 import { keepSecret } from './secret.js';
 import { GROWTH_OF_CHANGE, RESTORATIONS, SERIES } from './store.js';
@@ -37,12 +37,12 @@ const PLACES_LEFT_OUT = 1e9;
  * @throws EngineUnusable when it cannot be used
  */
 export async function openLmdbTarget(folder: string): Promise<ArchiveTarget> {
-  return new LmdbTarget(folder, await openFolder(folder, true));
+  return new LmdbTarget(folder, await openFolder(folder, { filling: 'import' }));
 }
 
 /** The same from a backup, behind which a server has gone on: see Restoration. */
 export async function openLmdbRestoration(folder: string, now: () => number = Date.now): Promise<ArchiveTarget> {
-  return new LmdbTarget(folder, await openFolder(folder, true), now);
+  return new LmdbTarget(folder, await openFolder(folder, { filling: 'restoration' }), now);
 }
 
 /** Writes what a server would have written, by the same means: so a server finds nothing unusual, and no crash does harm. */
@@ -72,7 +72,8 @@ class LmdbTarget implements ArchiveTarget {
     const importing = meta.get(IMPORTING);
     this.#summary = summary;
     if (importing === this.#nameOf(summary)) return Number(meta.get('last') ?? 0) as Seq;
-    if (importing !== undefined) {
+    const isUnknown = importing === UNKNOWN_ARCHIVE || importing === `${UNKNOWN_ARCHIVE}${RESTORED}`;
+    if (importing !== undefined && !isUnknown) {
       throw new ArchiveUnusable(
         `Another import into ${this.folder}, or restoration, has not come to its end. Go on with that one, or give another folder: --data or INTERCHAT_DATA.`,
       );

@@ -13,8 +13,13 @@ export const RESTORED = ' restored';
  */
 export function assertWhole(importing: string | number | undefined, folder: string): void {
   if (importing === undefined) return;
-  const what = String(importing).endsWith(RESTORED) ? 'A restoration of' : 'An import into';
-  throw new EngineUnusable(
-    `${what} the data folder ${folder} has not come to its end. Run it again: it goes on where it was.`,
-  );
+  throw new EngineUnusable(interrupted(String(importing).endsWith(RESTORED) ? 'restoration' : 'import', folder));
+}
+
+/** What is kept under {@link IMPORTING} before the archive is known: of an import, or with {@link RESTORED} behind it. */
+export const UNKNOWN_ARCHIVE = 'new';
+
+export function interrupted(kind: 'import' | 'restoration', folder: string): string {
+  const what = kind === 'restoration' ? 'A restoration of' : 'An import into';
+  return `${what} the data folder ${folder} has not come to its end. Run it again: it goes on where it was.`;
 }

@@ -4,6 +4,7 @@ import { LmdbDirectory } from './directory.js';
 import { LmdbLeases } from './leases.js';
 import { LmdbLog } from './log.js';
 import { type OpenFolder, openFolder } from './open.js';
+import { keptSecret } from './secret.js';
 import { steadyNow } from './steady-clock.js';
 import { TopicIndex } from './topic-index.js';
 import { Trimmer } from './trimmer.js';
@@ -18,17 +19,32 @@ export interface LmdbOptions {
   /** Told of what went wrong where nobody waits for an answer. */
   readonly onError?: (error: Error) => void;
   readonly observe?: { readonly appended?: (seconds: number, entries: number) => void };
+  /** Begin a new log although the folder held one that is missing. */
+  readonly acceptLoss?: boolean;
+  /** Called when a new log was begun. */
+  readonly onBegin?: () => void;
+}
+
+export interface LmdbEngine extends Engine {
+  /**
+   * The secret of the folder, made if it has none. From then on the engine accepts nothing when it is not there any more.
+   * @throws EngineUnusable
+   */
+  secret(): Promise<Buffer>;
+  /** For how many seconds a commit has been under way, 0 where there is none. */
+  committingFor(): number;
 }
 
 /**
  * The embedded engine: a data folder on this machine, memory-mapped by LMDB, used by this process alone.
  * @throws EngineUnusable when the folder cannot be used; nothing is left open then
  */
-export async function openLmdbEngine(options: LmdbOptions): Promise<Engine> {
-  return assemble(await openFolder(options.folder), options);
+export async function openLmdbEngine(options: LmdbOptions): Promise<LmdbEngine> {
+  const { folder, acceptLoss, onBegin } = options;
+  return assemble(await openFolder(folder, { acceptLoss, onBegin }), options);
 }
 
-function assemble({ store, close: closeFolder }: OpenFolder, options: LmdbOptions): Engine {
+function assemble({ store, file, close: closeFolder }: OpenFolder, options: LmdbOptions): LmdbEngine {
   const { retention, now = Date.now, onError = () => undefined, observe } = options;
   const writer = new Writer(store, onError);
   const index = new TopicIndex(store, writer);
@@ -57,6 +73,12 @@ function assemble({ store, close: closeFolder }: OpenFolder, options: LmdbOption
     directory,
     leases: new LmdbLeases(() => writer.assertOpen()),
     health: () => writer.trouble,
+    secret: async () => {
+      const secret = await keptSecret(options.folder);
+      await file.coverSecret();
+      return secret;
+    },
+    committingFor: () => writer.committingFor,
     close: () => (closing ??= close()),
   };
 }

@@ -1,39 +1,41 @@
 import { EngineUnusable } from '../engine.js';
 import { asDamage } from './damage.js';
+import type { DataFile } from './data-file.js';
 import { makeFolder } from './folder.js';
 import { assertWhole, IMPORTING } from './importing.js';
 import { tryLockFolder } from './lock.js';
-import { Store } from './store.js';
+import { inUse, openDataFile, type OpenOptions } from './open-data-file.js';
+import { makeStore, Store } from './store.js';
 
 /** A data folder that this process has for itself. */
 export interface OpenFolder {
   readonly store: Store;
+  readonly file: DataFile;
   readonly close: () => Promise<void>;
 }
 
 /**
  * Opens a data folder, which is made if it is not there.
- * @param filling whether it is to be filled by an import, which may have begun before
  * @throws EngineUnusable when it cannot be used; nothing is left open then
  */
-export async function openFolder(folder: string, filling = false): Promise<OpenFolder> {
+export async function openFolder(folder: string, options: OpenOptions = {}): Promise<OpenFolder> {
   try {
     await makeFolder(folder);
-    const unlock = await tryLockFolder(folder);
-    if (!unlock) {
-      throw new EngineUnusable(
-        `Another InterChat uses the data folder ${folder}. Stop it, or give this one a folder of its own: --data or INTERCHAT_DATA.`,
-      );
-    }
+    const file = await openDataFile(folder, makeStore, options);
+    let unlock: (() => Promise<void>) | undefined;
     let store: Store | undefined;
     const close = async () => {
       await store?.close();
-      await unlock();
+      await unlock?.();
+      await file.close();
     };
     try {
-      store = await Store.open(folder);
-      if (!filling) assertWhole(store.meta.get(IMPORTING), folder);
-      return { store, close };
+      // A server of an earlier version holds this lock alone.
+      unlock = await tryLockFolder(folder);
+      if (!unlock) throw inUse(folder);
+      store = await Store.open(folder, file);
+      if (!options.filling) assertWhole(store.meta.get(IMPORTING), folder);
+      return { store, file, close };
     } catch (error) {
       await close();
       throw error;

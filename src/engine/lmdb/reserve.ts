@@ -1,4 +1,4 @@
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 
 /** The file grows by as much at a time, in bytes, where there is room for it. */
 const STRIDE = 2 * 1024 * 1024;
@@ -58,16 +58,15 @@ export class Reserve {
 }
 
 /**
- * Finds out whether there is room for a new file, and leaves nothing behind.
- * @param path of a file that is not there
+ * Finds out whether there is room for so many bytes.
+ * @param file an empty one, which is empty afterwards
+ * @throws the error of the file system, such as ENOSPC
  */
-export async function tryRoom(path: string, bytes: number): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
+export async function tryRoom(file: FileHandle, bytes: number): Promise<void> {
   try {
     await fill(file, 0, bytes);
   } finally {
-    await file.close();
-    await rm(path);
+    await file.truncate(0);
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { link, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineUnusable } from '../engine.js';
 
@@ -57,6 +57,8 @@ export async function keepSecret(folder: string, secret: string): Promise<void> 
 
 async function writeDraft(path: string, secret: string): Promise<string> {
   const draft = `${path}.${process.pid}`;
+  // A process of this number that was killed may have left it, as a second name of the secret itself.
+  await rm(draft, { force: true });
   await writeFile(draft, `${secret}\n`, { mode: 0o600, flush: true });
   return draft;
 }

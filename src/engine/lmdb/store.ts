@@ -1,20 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { open as openFile, rm } from 'node:fs/promises';
+import { type FileHandle, open as openFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import type { Restoration } from '../engine.js';
 import { syncFolder } from '../sync-folder.js';
 import { damaged } from './damage.js';
+import { type DataFile, FILE } from './data-file.js';
+import { IMPORTING } from './importing.js';
 import { lockOutReaders } from './lock.js';
 import { FORMAT, migrate } from './migrations.js';
+import { openDataFile } from './open-data-file.js';
 import { checkPages, DamagedFile, readMetaPages } from './page-check.js';
+import { assertReaderTable, makeReaderTable, reserveTable } from './reader-table.js';
 import { decodeEntry } from './record.js';
 import { Reserve, tryRoom } from './reserve.js';
 import { SealedTable, SealedValues } from './sealed.js';
 
-/** The file of a data folder. */
-export const FILE = 'log.mdb';
+export { FILE };
 
 /** What the last number of a series has before the name of the series, among the single values. */
 export const SERIES = 'series/';
@@ -22,14 +24,14 @@ export const SERIES = 'series/';
 /** Among the single values, as JSON: the restorations of the log. */
 export const RESTORATIONS = 'restorations';
 
-/** LMDB's table of readers takes this many bytes at most. */
-const READERS = 8192;
-
 /**
  * At a start, the pages with entries are checked where there are at most so many entries: that takes about a second. All other
  * pages are checked at each start.
  */
 const MOST_CHECKED_AT_START = 1_000_000;
+
+/** A store that has had more transactions than these has been used: one for each table, and some to spare. */
+const TRANSACTIONS_TO_BEGIN = 16;
 
 /** A new file takes as many bytes at the least. */
 const ROOM_TO_BEGIN = 1024 * 1024;
@@ -95,47 +97,54 @@ export class Store {
   #suspect = false;
   /** How many entries each table had when it was opened. */
   #sizes: ReadonlyMap<string, number> = new Map();
+  #closeFile: (() => Promise<void>) | undefined;
 
   private constructor(
     private readonly folder: string,
+    private readonly file: DataFile,
     private readonly reserve: Reserve,
     private tables: Tables,
   ) {}
 
-  /** @throws EngineUnusable when the folder is of another format; otherwise whatever keeps it from being opened or made */
-  static async open(folder: string): Promise<Store> {
-    const path = join(folder, FILE);
-    const isNew = !existsSync(path);
-    let sizes: ReadonlyMap<string, number> = new Map();
+  /**
+   * @param file of the folder, to be closed after the store; unless given, the store has one of its own
+   * @throws EngineUnusable when the folder is of another format; otherwise whatever keeps it from being opened or made
+   */
+  static async open(folder: string, file?: DataFile): Promise<Store> {
+    if (file === undefined) return Store.#openAlone(folder);
+    const { path } = file;
     // LMDB does not survive that it cannot open a file (lmdb 3.5.6 frees something twice), so it is not given one that it cannot.
-    if (isNew) await tryRoom(`${path}-room`, ROOM_TO_BEGIN);
-    else sizes = await assertReadable(path, 'r+', true);
+    const sizes = await assertReadable(path, 'r+', true);
     const release = await lockOutReaders(folder);
     try {
       // While a backup reads, which takes a server, the table has its place, and is in use.
-      if (release) await reserveReaders(`${path}-lock`);
-      return await Store.#openFile(folder, path, sizes, isNew ? GROWTH_OF_COMMIT : 0);
-    } catch (error) {
-      // What was begun for want of room is neither a new folder nor an old one.
-      if (isNew) await rm(path, { force: true });
-      throw error;
+      if (release) await makeReaderTable(path);
+      return await Store.#openFile(folder, file, sizes);
     } finally {
       await release?.();
     }
   }
 
-  static async #openFile(
-    folder: string,
-    path: string,
-    sizes: ReadonlyMap<string, number>,
-    growth: number,
-  ): Promise<Store> {
-    const root = openRoot(path);
+  static async #openAlone(folder: string): Promise<Store> {
+    const file = await openDataFile(folder, makeStore);
+    try {
+      const store = await Store.open(folder, file);
+      store.#closeFile = () => file.close();
+      return store;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  static async #openFile(folder: string, file: DataFile, sizes: ReadonlyMap<string, number>): Promise<Store> {
+    const root = openRoot(file.path);
     let reserve: Reserve | undefined;
     try {
-      reserve = await Reserve.of(path);
-      await reserve.ensure(bytesUsed(root), growth);
-      const store = new Store(folder, reserve, openTables(root));
+      // LMDB opens by path: what it has opened is the file that is locked.
+      await file.checkLog();
+      reserve = await Reserve.of(file.path);
+      const store = new Store(folder, file, reserve, openTables(root));
       store.#sizes = sizes;
       await store.#begin();
       await syncFolder(folder);
@@ -208,6 +217,8 @@ export class Store {
    */
   async commit(operations: () => void, growth: number): Promise<void> {
     await this.reserve.ensure(bytesUsed(this.tables.root), growth + GROWTH_OF_COMMIT);
+    // Meanwhile, so that it costs no time: what is committed into a file that was removed must not count.
+    const moved = this.file.checkWithCommit().catch((error: unknown) => error as Error);
     try {
       // The explicit batch is no ornament: where lmdb makes one of its own for each turn of the event loop, a commit that
       // fails rejects a promise nobody can get hold of, which ends the process.
@@ -216,6 +227,13 @@ export class Store {
       this.#suspect = true;
       throw await reasonOf(error as Error & { commitError?: Promise<never> });
     }
+    const error = await moved;
+    if (error) throw error;
+  }
+
+  /** @throws DataFileMoved */
+  check(): Promise<void> {
+    return this.file.check();
   }
 
   /**
@@ -225,9 +243,17 @@ export class Store {
   async reopen(): Promise<void> {
     if (this.#open) await this.tables.root.close();
     this.#open = false;
-    const path = join(this.folder, FILE);
+    const { path } = this.file;
+    await this.file.checkLog();
     await assertReadable(path, 'r+', true);
-    this.tables = openTables(openRoot(path));
+    const root = openRoot(path);
+    try {
+      await this.file.checkLog();
+    } catch (error) {
+      await root.close();
+      throw error;
+    }
+    this.tables = openTables(root);
     this.#open = true;
     this.#suspect = false;
   }
@@ -236,17 +262,17 @@ export class Store {
     if (this.#open) await this.tables.root.close();
     this.#open = false;
     await this.reserve.close();
+    await this.#closeFile?.();
   }
 
   async #begin(): Promise<void> {
     const { meta } = this.tables;
     const format = meta.get('format');
     if (format === undefined) {
-      if (this.#sizes.get('entries') || this.#sizes.get('records')) throw damaged('the value "format"');
-      await this.commit(() => {
-        void meta.put('epoch', randomUUID());
-        void meta.put('format', FORMAT);
-      }, 0);
+      // A crash of an earlier version, at its first start, left a store in which nothing was ever written.
+      const isUsed = envOf(this.tables.root).info().lastTxnId > TRANSACTIONS_TO_BEGIN;
+      if (isUsed || this.#sizes.get('entries') || this.#sizes.get('records')) throw damaged('the value "format"');
+      await this.commit(() => begin(meta), 0);
     } else {
       await migrate(this, this.folder, Number(format));
       this.#check();
@@ -274,6 +300,38 @@ export class Store {
   }
 }
 
+/**
+ * Makes an empty store under `path`, durable when it resolves but for its name.
+ * @param file the file of that path, whose content is removed
+ */
+export async function makeStore(path: string, file: FileHandle, importing: string | undefined): Promise<void> {
+  await file.truncate(0);
+  await tryRoom(file, ROOM_TO_BEGIN);
+  await reserveTable(`${path}-lock`, 'w');
+  const root = openRoot(path);
+  let reserve: Reserve | undefined;
+  try {
+    reserve = await Reserve.of(path);
+    await reserve.ensure(bytesUsed(root), GROWTH_OF_COMMIT);
+    const { meta } = openTables(root);
+    const write = () => {
+      begin(meta);
+      if (importing !== undefined) void meta.put(IMPORTING, importing);
+    };
+    await root.batch(write).catch(async (error: unknown) => {
+      throw await reasonOf(error as Error);
+    });
+  } finally {
+    await root.close();
+    await reserve?.close();
+  }
+}
+
+function begin(meta: Tables['meta']): void {
+  void meta.put('epoch', randomUUID());
+  void meta.put('format', FORMAT);
+}
+
 /** What a file holds at one moment, whatever is written to it meanwhile. */
 export interface Snapshot {
   readonly tables: Omit<Tables, 'root'>;
@@ -292,6 +350,7 @@ export interface Snapshot {
 export async function openToRead(folder: string): Promise<{ snapshot: Snapshot; close: () => Promise<void> }> {
   const path = join(folder, FILE);
   await assertReadable(path, 'r', false);
+  await assertReaderTable(path);
   const root = openRoot(path, true);
   const close = () => root.close();
   try {
@@ -421,19 +480,6 @@ async function assertReadable(path: string, flags: 'r' | 'r+', pages: boolean): 
       `${path} is not a data file, or is damaged: ${error.message}. Restore a backup, or run interchat restore --salvage`,
       { cause: error },
     );
-  } finally {
-    await file.close();
-  }
-}
-
-/**
- * Gives LMDB's table of readers its place on the disk before it is mapped: a page of a mapped file that finds no room when it
- * is first written to ends the process by SIGBUS.
- */
-async function reserveReaders(path: string): Promise<void> {
-  const file = await openFile(path, 'w', 0o600);
-  try {
-    await file.write(Buffer.alloc(READERS));
   } finally {
     await file.close();
   }

@@ -1,5 +1,6 @@
 import { type EngineDamaged, EngineUnavailable } from '../engine.js';
 import { asDamage } from './damage.js';
+import { CHECK_EVERY, DataFileMoved } from './data-file.js';
 import type { Store } from './store.js';
 
 /** Something to be written, in one commit as a whole. */
@@ -34,6 +35,12 @@ const LONGEST_GATHERING = 3;
 
 const PROBE_EVERY = 1_000;
 
+/**
+ * A commit that is still under way at so many checks is given up: the disk does not answer. Checks are counted, not time, as
+ * the time in which this process itself stood still proves nothing about the disk.
+ */
+const STALLED_AFTER = 5;
+
 /** Bytes by which the file must be able to grow, for more than one small write to succeed. */
 const ROOM_TO_GO_ON = 1024 * 1024;
 
@@ -44,12 +51,15 @@ const CLOSED = 'The engine is closed.';
  * which they were asked for; each resolves when its commit is synced. One commit at a time: what fails then is known, and
  * nothing that came later can have been stored before it.
  *
- * After a failure everything is refused until a write of its own has succeeded.
+ * After a failure everything is refused until a write of its own has succeeded. A commit that the disk does not end counts as
+ * one that failed; whether it is durable is found out when it ends.
  */
 export class Writer {
   readonly #recovering: Recovering[] = [];
   #queue: Queued[] = [];
   #running: Promise<void> | undefined;
+  /** What the disk is asked for now. */
+  #flight: Flight | undefined;
   #mending: Promise<void> | undefined;
   /** While the file is closed for a moment, to be opened again. */
   #reopening: Promise<void> | undefined;
@@ -58,11 +68,15 @@ export class Writer {
   #damage: EngineDamaged | undefined;
   #closed = false;
   readonly #closing = new AbortController();
+  readonly #timer: NodeJS.Timeout;
 
   constructor(
     private readonly store: Store,
     private readonly onError: (error: Error) => void,
-  ) {}
+  ) {
+    this.#timer = setInterval(() => this.#check(), CHECK_EVERY);
+    this.#timer.unref();
+  }
 
   /** Null while writing works, else why it does not. */
   get trouble(): string | null {
@@ -91,6 +105,11 @@ export class Writer {
       this.onError(damage);
     }
     return damage ?? error;
+  }
+
+  /** For how many seconds a commit has been under way, 0 where there is none. */
+  get committingFor(): number {
+    return this.#flight ? (performance.now() - this.#flight.since) / 1000 : 0;
   }
 
   onRecovery(...recovering: Recovering[]): void {
@@ -132,6 +151,7 @@ export class Writer {
     // What was asked for in this turn has looked whether the store can be read, and is in the queue then.
     await endOfTurn();
     this.#closed = true;
+    clearInterval(this.#timer);
     this.#closing.abort();
     await this.#running;
     await this.#mending;
@@ -142,6 +162,7 @@ export class Writer {
       await this.#gather();
       const batch = this.#take();
       let failed: Map<Queued, unknown> | undefined;
+      const flight = this.#begin(batch);
       try {
         const growth = batch.reduce((sum, { work }) => sum + work.growth, 0);
         await this.store.commit(() => {
@@ -154,14 +175,58 @@ export class Writer {
           }
         }, growth);
       } catch (error) {
-        this.#failed(error as Error, [...batch, ...this.#queue.splice(0)]);
+        this.#end(flight, error as Error);
         break;
       }
+      if (!this.#end(flight)) break;
       const done = failed ? this.#withoutFailed(batch, failed) : batch;
       for (const { work } of done) this.#tell(() => work.committed?.());
       for (const { resolve } of done) resolve();
     }
     this.#running = undefined;
+  }
+
+  /** Looks whether the disk has ended what it was asked for and, where it has, whether the data file is at its path. */
+  #check(): void {
+    if (this.#flight) this.#giveUp(this.#flight);
+    else if (!this.#running && this.#trouble === null) this.#running = this.#checkFile();
+  }
+
+  async #checkFile(): Promise<void> {
+    const flight = this.#begin([]);
+    try {
+      await this.store.check();
+    } catch (error) {
+      this.#end(flight, error as Error);
+      this.#running = undefined;
+      return;
+    }
+    if (this.#end(flight)) return this.#run();
+    this.#running = undefined;
+  }
+
+  #begin(batch: readonly Queued[]): Flight {
+    return (this.#flight = { batch, since: performance.now(), checks: 0, isGivenUp: false });
+  }
+
+  /** @returns whether it was waited for, and has succeeded */
+  #end(flight: Flight, error?: Error): boolean {
+    this.#flight = undefined;
+    if (flight.isGivenUp) return false;
+    if (error) this.#failed(error, [...flight.batch, ...this.#queue.splice(0)]);
+    return error === undefined;
+  }
+
+  /** Refuses what waits for a disk that does not answer. */
+  #giveUp(flight: Flight): void {
+    if (++flight.checks < STALLED_AFTER) return;
+    const seconds = Math.floor((performance.now() - flight.since) / 1000);
+    const stalled = `the disk of the data folder has not answered for ${seconds} seconds`;
+    if (flight.isGivenUp) this.#trouble = stalled;
+    else {
+      flight.isGivenUp = true;
+      this.#failed(new Error(stalled), [...flight.batch, ...this.#queue.splice(0)], this.#running);
+    }
   }
 
   /**
@@ -198,15 +263,18 @@ export class Writer {
     return batch.filter((queued) => !failed.has(queued));
   }
 
-  #failed(error: Error, works: readonly Queued[]): void {
+  /** @param running what was given up, and goes on */
+  #failed(error: Error, works: readonly Queued[], running?: Promise<void>): void {
     if (this.failureOf(error) !== error) {
       for (const { work } of works) this.#tell(() => work.failed?.());
       for (const { reject } of works) reject(this.#damage as Error);
       return;
     }
-    this.#trouble = `the data folder cannot be written: ${error.message}`;
-    this.onError(new Error(`The data folder cannot be written: ${error.message}.`, { cause: error }));
-    this.#mending = this.#mend().finally(() => (this.#mending = undefined));
+    this.#trouble = troubleOf(error);
+    const message =
+      error instanceof DataFileMoved ? error.message : `The data folder cannot be written: ${error.message}.`;
+    this.onError(new Error(message, { cause: error }));
+    this.#mending = this.#mend(running).finally(() => (this.#mending = undefined));
     for (const { work } of works) this.#tell(() => work.failed?.());
     const refusal = this.#refusal(error);
     for (const { reject } of works) reject(refusal);
@@ -217,8 +285,12 @@ export class Writer {
     return new EngineUnavailable(`The engine cannot take this now: ${this.#trouble}.`, { cause });
   }
 
-  /** Tries until writing works again, or the engine is closed. */
-  async #mend(): Promise<void> {
+  /**
+   * Tries until writing works again, or the engine is closed.
+   * @param running what ends first
+   */
+  async #mend(running: Promise<void> | undefined): Promise<void> {
+    if (running) await running;
     for (;;) {
       if (this.store.isSuspect) {
         this.#reopening = this.#reopen().finally(() => (this.#reopening = undefined));
@@ -226,11 +298,18 @@ export class Writer {
       }
       await pause(PROBE_EVERY, this.#closing.signal);
       if (this.#closed) return;
+      const flight = this.#begin([]);
+      // It is not refused twice; how long it takes is seen all the same.
+      flight.isGivenUp = true;
       try {
+        // Before anything is written: a file that was removed may be in the midst of being copied.
+        await this.store.check();
         await this.store.commit(() => void this.store.meta.put('probe', 0), ROOM_TO_GO_ON);
         break;
       } catch (error) {
-        this.#trouble = `the data folder cannot be written: ${(error as Error).message}`;
+        this.#trouble = troubleOf(error as Error);
+      } finally {
+        this.#end(flight);
       }
     }
     this.#trouble = null;
@@ -241,7 +320,8 @@ export class Writer {
     try {
       await this.store.reopen();
     } catch (error) {
-      this.#trouble = `the data folder cannot be opened: ${(error as Error).message}`;
+      this.#trouble =
+        error instanceof DataFileMoved ? error.brief : `the data folder cannot be opened: ${(error as Error).message}`;
     }
   }
 
@@ -258,6 +338,21 @@ export class Writer {
 /** An error's message without its capital and its full stop. */
 function inSentence(message: string): string {
   return message.charAt(0).toLowerCase() + message.slice(1).replace(/\.$/, '');
+}
+
+/** What is wrong, without a path: clients are told. */
+function troubleOf(error: Error): string {
+  return error instanceof DataFileMoved ? error.brief : `the data folder cannot be written: ${error.message}`;
+}
+
+/** What the disk is asked for, and has not ended. */
+interface Flight {
+  readonly batch: readonly Queued[];
+  /** On the clock of performance.now(). */
+  readonly since: number;
+  /** How many checks found it under way. */
+  checks: number;
+  isGivenUp: boolean;
 }
 
 interface Queued {
