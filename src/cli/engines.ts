@@ -1,6 +1,8 @@
 import type { EngineConfig } from '../config.js';
+import { stat } from 'node:fs/promises';
 import type { ArchiveSource, ArchiveTarget } from '../engine/archive.js';
 import { EngineUnusable } from '../engine/engine.js';
+import type { SalvageSource } from '../engine/salvage.js';
 
 /**
  * Opens what the settings name, to be written out.
@@ -43,4 +45,17 @@ export async function openRestorationTarget({ engine, data }: EngineConfig): Pro
   throw new EngineUnusable(
     'A backup is restored into a data folder: JetStream cannot leave out the ids that were given after it. Give one with --data, without --engine; NATS takes an export, by interchat import.',
   );
+}
+
+/**
+ * Opens what is whole of a damaged archive or data folder.
+ * @throws ArchiveUnusable, EngineUnusable
+ */
+export async function openSalvageSource(path: string): Promise<SalvageSource> {
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (isFolder) return (await import('../engine/lmdb/salvage-source.js')).openLmdbSalvage(path);
+  return (await import('../engine/file/salvage-source.js')).openFileSalvage(path);
 }

@@ -26,6 +26,7 @@ export const COMMANDS: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   ['audit', { summary: 'who did what to keep order', load: () => import('./audit.js') }],
   ['backup', { summary: 'write all that a running server keeps to a file', load: () => import('./backup.js') }],
   ['restore', { summary: 'fill a new data folder from such a file', load: () => import('./restore.js') }],
+  ['verify', { summary: 'check that a data folder or such a file is whole', load: () => import('./verify.js') }],
   ['export', { summary: 'write all that a stopped server keeps to a file', load: () => import('./export.js') }],
   ['import', { summary: 'fill the store of a new server from such a file', load: () => import('./import.js') }],
 ]);

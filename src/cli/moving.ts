@@ -15,7 +15,7 @@ export interface MovingArguments {
 
 /** @throws UsageError */
 export function readMovingArguments(command: string, args: readonly string[]): MovingArguments {
-  const { config, positionals } = readOrRefuse(command, args);
+  const { config, positionals } = readEngineArguments(command, args);
   const [file, ...more] = positionals;
   if (file === undefined) throw new UsageError(`${command} takes a file, or - for a pipe.`);
   if (more.length > 0) throw new UsageError(`${command} takes one file, not ${positionals.join(' ')} as well.`);
@@ -39,13 +39,25 @@ export async function moveAll(
       await source.close();
     }
   } catch (error) {
-    if (error instanceof ArchiveUnusable || error instanceof EngineUnusable || error instanceof EngineUnavailable) {
-      throw new CommandError(error.message, ExitCode.failed);
-    }
-    throw error;
+    throw asCommandError(error);
   } finally {
     progress.end();
   }
+}
+
+/** @throws CommandError for what an engine or an archive refuses */
+export async function orCommandError<Result>(act: () => Promise<Result>): Promise<Result> {
+  try {
+    return await act();
+  } catch (error) {
+    throw asCommandError(error);
+  }
+}
+
+function asCommandError(error: unknown): unknown {
+  const isForeseen =
+    error instanceof ArchiveUnusable || error instanceof EngineUnusable || error instanceof EngineUnavailable;
+  return isForeseen ? new CommandError(error.message, ExitCode.failed) : error;
 }
 
 /** What was moved, and how much of it: the closing line. */
@@ -54,7 +66,8 @@ export function movedLine(what: string, { after, entries, records }: Moved): str
   return `${what}: ${count(entries, 'entry', 'entries')} and ${count(records, 'record')}${before}.`;
 }
 
-function readOrRefuse(command: string, args: readonly string[]) {
+/** @throws CommandError for a wrong setting */
+export function readEngineArguments(command: string, args: readonly string[]) {
   try {
     return readEngineConfig(command, [...args], process.env);
   } catch (error) {

@@ -1,4 +1,5 @@
 import { readSync } from 'node:fs';
+import * as lmdb from 'lmdb';
 
 /**
  * What LMDB's file looks like inside, checked without LMDB: a page that is not what LMDB takes it for ends the process, or leads
@@ -91,6 +92,128 @@ export function readMetaPages(file: number, size: number): [MetaPage, MetaPage] 
     if (size < needed) throw new DamagedFile(`it is cut short: it has ${size} bytes of ${needed}`);
   }
   return metas;
+}
+
+/**
+ * The newer of the meta pages that are whole, however long the file is.
+ * @throws DamagedFile when neither is
+ */
+export function newestMetaPage(file: number, size: number): MetaPage {
+  const metas: MetaPage[] = [];
+  for (const page of [0, 1]) {
+    for (const pageSize of page === 0 ? [0] : [4_096, 8_192, 16_384, 32_768, 65_536]) {
+      const bytes = Buffer.alloc(HEADER + META_SIZE);
+      if (readSync(file, bytes, 0, bytes.length, page * pageSize) < bytes.length) continue;
+      try {
+        metas.push(metaIn(bytes, page));
+      } catch (error) {
+        if (!(error instanceof DamagedFile)) throw error;
+      }
+    }
+  }
+  const [newest] = metas.sort((one, other) => other.commit - one.commit);
+  if (!newest) throw new DamagedFile(`it has ${size} bytes, and no meta page that is whole`);
+  return newest;
+}
+
+/** A row as it stands on a page. */
+export interface Row {
+  /** As lmdb reads it. */
+  readonly key: unknown;
+  readonly value: Buffer;
+}
+
+/**
+ * The rows of a table that stand on pages that are whole, in the order of the table, and undefined for each page, or row, that is
+ * damaged. None for a table that cannot be found.
+ * @returns how many rows the table should have, undefined where nothing says so
+ */
+export function wholeRows(
+  file: number,
+  meta: MetaPage,
+  table: string,
+): { readonly expected: number | undefined; readonly rows: Iterable<Row | undefined> } {
+  const reader = new WholePages(file, meta);
+  for (const row of reader.rows(meta.main)) {
+    if (!row || keyText(row.key) !== table || row.value.length !== TABLE_SIZE) continue;
+    const found = tableIn(row.value, 0);
+    return { expected: found.entries, rows: decoded(reader.rows(found)) };
+  }
+  return { expected: undefined, rows: [] };
+}
+
+function* decoded(rows: Iterable<RawRow | undefined>): Generator<Row | undefined> {
+  for (const row of rows) yield row && { key: keyOf(row.key), value: row.value };
+}
+
+interface RawRow {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+/** What lmdb reads a key as. Its types leave the function out. */
+const keyOf = (bytes: Buffer): unknown =>
+  (lmdb as unknown as { readonly bufferToKeyValue: (bytes: Buffer) => unknown }).bufferToKeyValue(bytes);
+
+function keyText(key: Buffer): string {
+  return key.toString('latin1').replace(/\0+$/, '');
+}
+
+/** Reads pages, and skips those that are not what they should be. */
+class WholePages {
+  constructor(
+    private readonly file: number,
+    private readonly meta: MetaPage,
+  ) {}
+
+  *rows({ root, depth }: Table): Generator<RawRow | undefined> {
+    if (root !== undefined && depth >= 1 && depth <= DEEPEST) yield* this.#page(root, depth);
+    else if (root !== undefined) yield undefined;
+  }
+
+  *#page(number: number, level: number): Generator<RawRow | undefined> {
+    const { pageSize, lastPage } = this.meta;
+    const page = number >= 2 && number <= lastPage ? this.#read(number, 1) : undefined;
+    const flags = level > 1 ? BRANCH : LEAF;
+    if (!page || numberAt(page, 0) !== number || page.readUInt16LE(18) !== flags) {
+      yield undefined;
+      return;
+    }
+    const count = Math.min(page.readUInt16LE(20) >> 1, (pageSize - HEADER) / 2);
+    for (let i = 0; i < count; i++) {
+      const at = HEADER + page.readUInt16LE(HEADER + 2 * i);
+      const keyAt = at + NODE_HEADER;
+      const dataAt = keyAt <= pageSize ? keyAt + page.readUInt16LE(at + 6) : Infinity;
+      if (dataAt > pageSize) {
+        yield undefined;
+        continue;
+      }
+      const size = page.readUInt32LE(at);
+      const nodeFlags = page.readUInt16LE(at + 4);
+      if (level > 1) {
+        yield* this.#page(size + nodeFlags * 2 ** 32, level - 1);
+        continue;
+      }
+      const value = nodeFlags & BIG_DATA ? this.#bigData(page, dataAt, size) : page.subarray(dataAt, dataAt + size);
+      yield value?.length === size ? { key: page.subarray(keyAt, dataAt), value } : undefined;
+    }
+  }
+
+  #bigData(page: Buffer, at: number, size: number): Buffer | undefined {
+    const { pageSize, lastPage } = this.meta;
+    if (at + 8 > pageSize) return undefined;
+    const number = numberAt(page, at);
+    const pages = Math.floor((HEADER - 1 + size) / pageSize) + 1;
+    if (number < 2 || number + pages - 1 > lastPage) return undefined;
+    return this.#read(number, pages)?.subarray(HEADER, HEADER + size);
+  }
+
+  #read(number: number, pages: number): Buffer | undefined {
+    const bytes = Buffer.allocUnsafe(pages * this.meta.pageSize);
+    return readSync(this.file, bytes, 0, bytes.length, number * this.meta.pageSize) === bytes.length
+      ? bytes
+      : undefined;
+  }
 }
 
 function metaIn(bytes: Buffer, page: number): MetaPage {

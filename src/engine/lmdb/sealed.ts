@@ -52,9 +52,20 @@ export class SealedTable<Value> {
     for (const { key, value } of this.rows.getRange()) if (!isSealed(key, value)) throw this.#damaged(key);
   }
 
+  /** The keys of the rows that are damaged, and how many there are in all. */
+  damage(range: RowRange = {}): { readonly rows: number; readonly damaged: readonly string[] } {
+    let rows = 0;
+    const damaged: string[] = [];
+    for (const { key, value } of this.rows.getRange(range)) {
+      rows++;
+      if (!isSealed(key, value)) damaged.push(JSON.stringify(key));
+    }
+    return { rows, damaged };
+  }
+
   #open(key: string, bytes: Buffer): Value {
     if (!isSealed(key, bytes)) throw this.#damaged(key);
-    return JSON.parse(bytes.toString('utf8', SEAL)) as Value;
+    return openSealed<Value>(bytes);
   }
 
   #damaged(key: string) {
@@ -72,6 +83,11 @@ export function seal(key: string, json: Buffer): Buffer {
   json.copy(bytes, SEAL);
   bytes.writeUInt32LE(checksum(json, checksum(key)), 0);
   return bytes;
+}
+
+/** The value in what {@link isSealed}. */
+export function openSealed<Value>(bytes: Buffer): Value {
+  return JSON.parse(bytes.toString('utf8', SEAL)) as Value;
 }
 
 export function isSealed(key: string, bytes: Buffer): boolean {
@@ -122,7 +138,7 @@ export function sealValue(key: string, value: string | number): string {
   return `${checksumText(checksum(json, checksum(key)))} ${json}`;
 }
 
-function openValue(key: string, sealed: string | number): string | number {
+export function openValue(key: string, sealed: string | number): string | number {
   const text = String(sealed);
   const json = text.slice(CHECKSUM_LENGTH + 1);
   if (text !== `${checksumText(checksum(json, checksum(key)))} ${json}`)
