@@ -11,23 +11,43 @@ export class Node {
   private constructor(
     private readonly t: Test,
     private readonly folder: string,
-    private readonly port: number,
+    readonly port: number,
     private readonly engine: string,
+    private readonly args: readonly string[],
   ) {}
 
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  static async start(t: Test, nats: NatsCluster, number: number): Promise<Node> {
-    const node = new Node(t, await temporaryFolder(t), await lastingPort(), nats.url(undefined, number));
+  /**
+   * @param number the NATS server that it connects to first
+   * @param args further settings of `interchat serve`
+   */
+  static async start(
+    t: Test,
+    nats: NatsCluster,
+    number: number,
+    args: readonly string[] = ['--grace', '60'],
+  ): Promise<Node> {
+    const node = new Node(t, await temporaryFolder(t), await lastingPort(), nats.url(undefined, number), args);
     await node.start();
     return node;
   }
 
   async start(): Promise<void> {
-    const args = ['--engine', this.engine, '--grace', '60', ...(natsFragile ? ['--allow-unsafe-nats'] : [])];
+    const args = ['--engine', this.engine, ...this.args, ...(natsFragile ? ['--allow-unsafe-nats'] : [])];
     this.#server = await spawnServer(this.t, { folder: this.folder, port: this.port, args });
+  }
+
+  /** Its process stands still, until SIGCONT. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#server?.process.kill(signal);
+  }
+
+  /** What it has printed since it started. */
+  output(): string {
+    return this.#server?.output() ?? '';
   }
 
   end(signal: NodeJS.Signals): Promise<number | null> {

@@ -1,4 +1,7 @@
-/* A disk that cannot make anything durable: every sync fails with EIO while the file is there that FAILING_SYNC names. */
+/*
+ * A disk that cannot make anything durable: every sync fails with EIO while the file is there that FAILING_SYNC names, and hangs
+ * while the file is there that HANGING_SYNC names.
+ */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -7,7 +10,9 @@
 #include <unistd.h>
 
 static int fails(void) {
+  const char *hanging = getenv("HANGING_SYNC");
   const char *file = getenv("FAILING_SYNC");
+  while (hanging != NULL && access(hanging, F_OK) == 0) usleep(20000);
   if (file == NULL || access(file, F_OK) != 0) return 0;
   errno = EIO;
   return 1;

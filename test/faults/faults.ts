@@ -5,6 +5,7 @@ import { smallDisk } from '../start/small-disk.js';
 import { temporaryFolder } from '../support/folder.js';
 import { ask } from '../support/http.js';
 import { waitFor } from '../support/wait.js';
+import { type Harm, harmsOf } from './harms.js';
 import { judge, seconds } from './judge.js';
 import { randomBy, shuffled } from './random.js';
 import { Reader } from './reader.js';
@@ -17,11 +18,6 @@ const ROOMS = 10;
 const SENDERS = 10;
 /** Milliseconds from one message of a sender to its next: all together send about 250 a second, to 1,400 streams. */
 const PACE = 40;
-
-/** For how long a fault lasts that does not show when it has done its harm, in milliseconds. */
-const WHILE = 2_000;
-
-const HOUR = 3_600_000;
 
 /** Milliseconds in which each fault has done its harm, and all is well again: far more than it takes. */
 const PATIENCE = 90_000;
@@ -84,108 +80,19 @@ void t.test('whatever is done to a server, what was acknowledged reaches all it 
     await Promise.race(senders.map((sender) => sender.until(() => refusals() > before)));
     t.equal((await ask(`${victim.url}/readyz`)).status, 503, 'it says that it is not ready');
   }
-  /** Takes all room, that which the server has kept for itself as well. */
-  async function fillUp(): Promise<void> {
-    await disk?.fill();
-    const big = { json: { text: 'x'.repeat(60_000) } };
-    while ((await ask(`${victim.url}/clients/${heap}/messages`, { method: 'POST', ...big })).status === 201);
-  }
   /** Until nobody has a stream through the proxy. */
   async function cutOff(): Promise<void> {
     proxy.become('away');
     await Promise.all(readers.map((reader, n) => reader.until(() => n % 2 === 0 || !reader.isWelcome)));
   }
-  const through = (mood: 'slow' | 'halving' | 'stalled') => async () => {
-    proxy.become(mood);
-    await pause(WHILE);
-    proxy.become('fair');
-  };
-
-  const harms: [what: string, harm: () => Promise<void>][] = [
-    [
-      'kill -9',
-      async () => {
-        await victim.end('SIGKILL');
-        await victim.start();
-      },
-    ],
-    [
-      'SIGTERM',
-      async () => {
-        t.equal(await victim.end('SIGTERM'), 0, 'exit code');
-        await victim.start();
-      },
-    ],
-    [
-      'SIGSTOP and SIGCONT',
-      async () => {
-        victim.signal('SIGSTOP');
-        await pause(WHILE);
-        victim.signal('SIGCONT');
-      },
-    ],
-    [
-      'a full disk',
-      async () => {
-        await fillUp();
-        await refused();
-        await disk.free();
-      },
-    ],
-    [
-      'the clock an hour ahead, with half of the clients away',
-      async () => {
-        await cutOff();
-        await victim.stepClock(HOUR);
-        await pause(WHILE);
-        proxy.become('fair');
-      },
-    ],
-    [
-      'the clock two hours back',
-      async () => {
-        await victim.stepClock(-HOUR);
-      },
-    ],
-    ['a slow network', through('slow')],
-    ['a network that halves all that passes', through('halving')],
-    ['a network that stands still', through('stalled')],
-    [
-      'connections cut again and again',
-      async () => {
-        for (let n = 0; n < 10; n++) {
-          proxy.cut();
-          await pause(random() * 100);
-        }
-      },
-    ],
-    [
-      'kill -9 on a full disk',
-      async () => {
-        await fillUp();
-        await refused();
-        await victim.end('SIGKILL');
-        await disk.free();
-        await victim.start();
-      },
-    ],
-  ];
-  if (victim.canFailSyncs) {
-    harms.push([
-      'syncs that fail',
-      async () => {
-        await victim.failSyncs();
-        await refused();
-        await victim.mendSyncs();
-      },
-    ]);
-  } else t.pass('syncs that fail', { skip: 'NOT TESTED: there is no C compiler' });
+  const harms = harmsOf({ t, victim, proxy, disk, heap, random, refused, cutOff });
+  if (!victim.canFailSyncs) t.pass('syncs that fail', { skip: 'NOT TESTED: there is no C compiler' });
 
   await within(well(), 'it does not begin', illness);
   // All of them once, however long that takes; then on until the time is over.
   for (let n = 0, round = shuffled(harms, random); n < harms.length || performance.now() < until; n++) {
     if (round.length === 0) round = shuffled(harms, random);
-    const [what, harm] = round.pop() as (typeof harms)[number];
+    const { what, harm } = round.pop() as Harm;
     t.comment(what);
     const began = performance.now();
     await within(harm(), `${what} is not over`);

@@ -16,15 +16,21 @@ export class SlowProxy {
   #waiting: (() => void)[] = [];
 
   private constructor(
-    private readonly port: number,
+    private readonly port: () => number,
     readonly url: string,
   ) {}
 
-  /** @param random gives numbers from 0 to 1 */
-  static async start(t: Test, port: number, random: () => number): Promise<SlowProxy> {
+  /**
+   * @param port where it leads, looked up for each connection where it is a function
+   * @param random gives numbers from 0 to 1
+   */
+  static async start(t: Test, port: number | (() => number), random: () => number): Promise<SlowProxy> {
     const server = createServer((client) => proxy.#join(client, random)).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const proxy = new SlowProxy(port, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const proxy = new SlowProxy(
+      typeof port === 'number' ? () => port : port,
+      `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    );
     t.teardown(() => {
       server.close();
       proxy.#waiting.splice(0).forEach((wake) => wake());
@@ -60,7 +66,7 @@ export class SlowProxy {
       client.destroy();
       return;
     }
-    const upstream = connect(this.port, '127.0.0.1');
+    const upstream = connect(this.port(), '127.0.0.1');
     this.#near.add(client);
     const end = () => {
       this.#near.delete(client);

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -38,8 +38,27 @@ export class Victim {
     return this.library !== undefined;
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return this.#spawn();
+  }
+
+  /** Begins a start, and kills it with SIGKILL after so many milliseconds, unless it is done before: then at once. */
+  async startAndKill(milliseconds: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const killed = this.#spawn((child) => {
+      timer = setTimeout(() => child.kill('SIGKILL'), milliseconds);
+    });
+    const hasStarted = await killed.then(
+      () => true,
+      () => false,
+    );
+    clearTimeout(timer);
+    if (hasStarted) await this.end('SIGKILL');
+  }
+
+  async #spawn(onSpawn?: (child: ChildProcess) => void): Promise<void> {
     this.#server = await spawnServer(this.t, {
+      onSpawn,
       folder: this.options.folder,
       port: this.port,
       args: this.options.args,
@@ -47,6 +66,7 @@ export class Victim {
       env: {
         CLOCK: this.#clock,
         FAILING_SYNC: this.#failing,
+        HANGING_SYNC: this.#hanging,
         ...(this.library && { LD_PRELOAD: this.library }),
       },
     });
@@ -88,6 +108,15 @@ export class Victim {
     await rm(this.#failing);
   }
 
+  /** From now on nothing that it writes becomes durable, and no sync returns until {@link releaseSyncs}. */
+  async hangSyncs(): Promise<void> {
+    await writeFile(this.#hanging, '');
+  }
+
+  async releaseSyncs(): Promise<void> {
+    await rm(this.#hanging);
+  }
+
   get #running(): ServerProcess {
     if (!this.#server) throw new Error('it was not started');
     return this.#server;
@@ -95,6 +124,10 @@ export class Victim {
 
   get #clock(): string {
     return join(this.tools, 'clock');
+  }
+
+  get #hanging(): string {
+    return join(this.tools, 'hanging');
   }
 
   get #failing(): string {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -49,6 +49,16 @@ export class NatsServer {
   async start(): Promise<void> {
     this.#process = spawn(BINARY, ['-c', this.config], { stdio: 'ignore' });
     await waitFor(async () => isOpen(this.port));
+  }
+
+  /** Its process stands still, until SIGCONT. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.process.kill(signal);
+  }
+
+  /** Removes what it has stored; not while it runs. */
+  async wipe(): Promise<void> {
+    if (this.store !== undefined) await rm(this.store, { recursive: true, force: true });
   }
 
   /** Resolves when it has ended. */
@@ -115,13 +125,14 @@ export async function startNats(
       return `nats://127.0.0.1:${proxy.port}`;
     });
     const config = join(folder, `${number}.conf`);
+    const store = join(folder, String(number));
     await writeFile(
       config,
       [
         `server_name: "n${number}"`,
         `listen: "127.0.0.1:${ports[number]}"`,
         `max_payload: ${MAX_PAYLOAD}`,
-        `jetstream { store_dir: "${join(folder, String(number))}"${maxFileStore ? `, max_file_store: ${maxFileStore}` : ''} }`,
+        `jetstream { store_dir: "${store}"${maxFileStore ? `, max_file_store: ${maxFileStore}` : ''} }`,
         more,
         // They tell each other where the others are to be found, and would connect past the proxies: so none is there.
         count === 1
@@ -130,7 +141,7 @@ export async function startNats(
         '',
       ].join('\n'),
     );
-    return new NatsServer(ports[number] as number, config, join(folder, String(number)));
+    return new NatsServer(ports[number] as number, config, store);
   });
   t.teardown(() => Promise.all(servers.map((server) => server.end())));
   await Promise.all(servers.map((server) => server.start()));

@@ -75,12 +75,14 @@ export interface Spawned {
   readonly env?: NodeJS.ProcessEnv;
   /** How many files it may have open, unless as many as this process. */
   readonly openFiles?: number;
+  /** Called with the process as soon as it is there. */
+  readonly onSpawn?: ((child: ChildProcess) => void) | undefined;
 }
 
 /** `interchat serve` as built, in a process of its own that can be killed; resolves when it says that it listens. */
 export async function spawnServer(
   t: Test,
-  { folder, port = 0, args = [], nodeArgs = [], env = {}, openFiles }: Spawned,
+  { folder, port = 0, args = [], nodeArgs = [], env = {}, openFiles, onSpawn }: Spawned,
 ): Promise<ServerProcess> {
   const serve = ['serve', '--port', String(port), '--data', folder, ...engineFor(folder), ...args];
   const command = [...nodeArgs, MAIN, ...serve];
@@ -90,6 +92,7 @@ export async function spawnServer(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   t.teardown(() => child.kill('SIGKILL'));
+  onSpawn?.(child);
   let stdout = '';
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
