@@ -350,7 +350,7 @@ export class Life {
   readonly #last = new Map<Target, number>();
   readonly #gaps: Gap[] = [];
   #connection = 0;
-  /** Something new has come on this connection. */
+  /** A message behind all before has come on this connection. */
   #isFresh = false;
   #place = 0;
   #lostAt: number;
@@ -477,7 +477,8 @@ export class Life {
     }
     this.#seen.set(id, this.#connection);
     if (this.#seen.size > REMEMBERED_OF_ONE) this.#seen.delete(this.#seen.keys().next().value as number);
-    this.#isFresh = true;
+    // What is late may come among repeats.
+    if (id > this.highest) this.#isFresh = true;
     const last = this.#last.get(to) ?? 0;
     if (late) this.checker.counts.late++;
     if (id < last) this.checker.violate('swapped', `client ${this.index} has ${what} after ${last} to the same`);
