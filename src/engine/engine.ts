@@ -56,6 +56,11 @@ export interface Range {
   readonly before?: Seq;
   /** At most this many entries, 1 or more. */
   readonly limit: number;
+  /**
+   * Stops at the entry with which the bodies reach this many bytes: at least one entry is given. So fewer than `limit` entries
+   * are all of the range only where their bodies are shorter than this.
+   */
+  readonly bytes?: number;
   /** Take the newest entries of the range instead of the oldest. They come in ascending order all the same. */
   readonly newest?: boolean;
 }

@@ -9,6 +9,7 @@ import { Backlog } from '../stream/backlog.js';
 import { ndjson, sse } from '../stream/format.js';
 import { Heartbeat } from '../stream/heartbeat.js';
 import { Waves } from '../stream/waves.js';
+import { AnswerMemory } from './answer-memory.js';
 import { registerMembersOnly } from './admission.js';
 import { registerBodies } from './bodies.js';
 import { isLoopback, registerBrowserSafety } from './browser-safety.js';
@@ -64,6 +65,7 @@ export async function buildApp({
   const requestMemory = new RequestMemory(settings.requestMemory);
   const underWay = new UnderWay({
     memory: requestMemory,
+    answers: new AnswerMemory(requestMemory, settings.maxBody),
     maxBody: settings.maxBody,
     patience,
     connections,

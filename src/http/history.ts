@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import type { Entry, Seq } from '../engine/engine.js';
-import type { HistoryPage, HistoryQuery } from '../hub/history.js';
+import type { HistoryPage, HistoryQuery, PageMemory } from '../hub/history.js';
 import { messageJson } from '../hub/message.js';
 import type { HistoryQuery as QuerySchema } from './schemas.js';
 import { JSON_TYPE, verbatim } from './verbatim.js';
@@ -9,9 +9,13 @@ import { JSON_TYPE, verbatim } from './verbatim.js';
 const COMMA = Buffer.from(',');
 
 /** What is asked of a history, as the hub takes it. @param after where `after` is */
-export function historyQuery(query: z.output<typeof QuerySchema>, after: Seq | undefined): HistoryQuery {
+export function historyQuery(
+  query: z.output<typeof QuerySchema>,
+  after: Seq | undefined,
+  memory: PageMemory,
+): HistoryQuery {
   const { before, limit, wait, q } = query;
-  return { after, before: before as Seq | undefined, limit, wait: wait * 1000, q };
+  return { after, before: before as Seq | undefined, limit, wait: wait * 1000, q, memory };
 }
 
 /** Answers with a page, whose messages are JSON already. */

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { EngineDamaged, EngineUnavailable } from '../engine/engine.js';
 import { HubError, InvalidRequest, PermissionMissing } from '../hub/errors.js';
+import { AnswerRefused } from './answer-memory.js';
 import { withoutCredentials } from './redaction.js';
 
 /** What is wrong with one part of what was sent. */
@@ -112,6 +113,15 @@ export function toHttpProblem(error: unknown, maxBody: number): HttpProblem {
       'unavailable',
       `${sentence(error.message)} Nothing is lost that was acknowledged; try again in a moment.`,
     );
+  }
+  if (error instanceof AnswerRefused) {
+    return error.shortage === 'address'
+      ? new HttpProblem(
+          'too-many-requests',
+          'The answers to your address hold as much memory as they may. Take some of them, ask for less (limit), and try again in a moment.',
+          { headers: { 'retry-after': RETRY_AFTER } },
+        )
+      : new HttpProblem('unavailable', 'There is no memory for so large an answer now. Try again in a moment.');
   }
   return fromFastify(error as Partial<FastifyError>, maxBody);
 }

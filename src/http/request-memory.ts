@@ -10,6 +10,8 @@ const SHORT = 0.75;
  */
 export class RequestMemory {
   #used = 0;
+  /** Called whenever some of it is given back. */
+  onFreed: (() => void) | undefined;
 
   /** @param most bytes */
   constructor(readonly most: number) {}
@@ -41,5 +43,6 @@ export class RequestMemory {
   /** One that is under way holds so much more from now on, or so much less. */
   change(bytes: number): void {
     this.#used += bytes;
+    if (bytes < 0) this.onFreed?.();
   }
 }

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { networkOf } from '../hub/access/network.js';
+import type { AnswerMemory, Reservation } from './answer-memory.js';
 import type { Connections } from './connections.js';
 import { HttpProblem } from './problem.js';
 import type { RequestMemory } from './request-memory.js';
@@ -18,6 +20,8 @@ export interface Ended {
 export interface UnderWayOptions {
   /** What all of them may hold. */
   readonly memory: RequestMemory;
+  /** The part of it that answers have. */
+  readonly answers: AnswerMemory;
   /** The largest body that is read as a whole, in bytes. */
   readonly maxBody: number;
   /** Milliseconds for which nothing of an answer may be taken. */
@@ -43,10 +47,12 @@ const MEMORY = 'The requests under way hold as much memory as they may.';
 const CONNECTIONS = 'There are as many connections as the server may have.';
 
 const HELD = Symbol('bytes held');
+const RESERVED = Symbol('the memory of its answer');
 const UNTAKEN = Symbol('how much of it waits to be taken');
 
 interface Response extends ServerResponse {
   [HELD]?: number;
+  [RESERVED]?: Reservation;
   [UNTAKEN]?: { readonly began: number; since: number; bytes: number };
 }
 
@@ -92,7 +98,9 @@ export class UnderWay {
     });
     app.addHook('onSend', (_request, { raw }, payload, done) => {
       const length = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
-      if (length > SMALL_ANSWER) this.#hold(raw, length);
+      const reserved = (raw as Response)[RESERVED];
+      if (reserved) reserved.shrinkTo(length);
+      else if (length > SMALL_ANSWER) this.#hold(raw, length);
       done();
     });
     const timer = setInterval(() => this.#look(), LOOK_EVERY);
@@ -103,6 +111,14 @@ export class UnderWay {
   /** How many requests of this connection wait for their turn to be answered. */
   inLine(socket: Socket): number {
     return this.#inLine.get(socket)?.size ?? 0;
+  }
+
+  /** The memory of the answer to this request: what is reserved is given back when the answer is taken or its caller is gone. */
+  reservation(request: Pick<FastifyRequest, 'ip'>, { raw }: Pick<FastifyReply, 'raw'>): Reservation {
+    const response = raw as Response;
+    const reserved = (response[RESERVED] ??= this.options.answers.reservationFor(networkOf(request.ip)));
+    if (response.destroyed) reserved.end();
+    return reserved;
   }
 
   /** It has become a stream, which has limits of its own. One that waits for its turn goes on counting. */
@@ -146,8 +162,10 @@ export class UnderWay {
   }
 
   #giveBack(response: Response): void {
-    this.options.memory.change(-(response[HELD] ?? 0));
+    const held = response[HELD] ?? 0;
     response[HELD] = 0;
+    this.options.memory.change(-held);
+    response[RESERVED]?.end();
   }
 
   #ended(response: Response): void {
@@ -177,14 +195,15 @@ export class UnderWay {
   /** Cuts off who does not take what they asked for. Streams are no answers that have ended, and see to that themselves. */
   #look(): void {
     const now = performance.now();
-    const { memory, patience } = this.options;
+    const { memory, answers, patience } = this.options;
+    const isShort = memory.isShort || answers.isStarved;
     for (const response of this.#all) {
       if (!response.writableEnded || !response.socket) continue;
       const bytes = response.writableLength;
       const untaken = (response[UNTAKEN] ??= { began: now, since: now, bytes });
       if (bytes !== untaken.bytes) Object.assign(untaken, { since: now, bytes });
       const isLate = now - untaken.since >= patience;
-      if (isLate || (memory.isShort && now - untaken.began >= PATIENCE_WHEN_SHORT)) response.socket.destroy();
+      if (isLate || (isShort && now - untaken.began >= PATIENCE_WHEN_SHORT)) response.socket.destroy();
     }
   }
 }

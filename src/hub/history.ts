@@ -1,6 +1,22 @@
 import type { Entry, Log, Seq, Topic } from '../engine/engine.js';
 import type { Feeds } from './feeds.js';
 
+/** The memory that a page may take. Its methods throw where the caller has to come again later. */
+export interface PageMemory {
+  /** Bytes of messages in one page, at most, unless it is one message. */
+  readonly pageBytes: number;
+  /** Bytes of messages up to which a page is small, and need not wait for large ones. */
+  readonly smallBytes: number;
+  /**
+   * Reserves the memory for a page of so many bytes of messages, instead of what is reserved so far.
+   * @returns undefined where there is memory at once. Else a promise that resolves when there is; nothing is reserved until then,
+   *   and what was read before must not be kept
+   */
+  reserve(bytes: number): Promise<void> | undefined;
+  /** The page takes so many bytes, which are known now. */
+  shrinkTo(bytes: number): void;
+}
+
 export interface HistoryQuery {
   /** Messages behind this place, oldest first. */
   readonly after?: Seq;
@@ -11,6 +27,8 @@ export interface HistoryQuery {
   readonly wait: number;
   /** Only messages whose text contains this, whatever the case. */
   readonly q?: string;
+  /** What the page is read into. */
+  readonly memory: PageMemory;
 }
 
 export interface HistoryPage {
@@ -23,14 +41,14 @@ export interface HistoryPage {
 
 const START = 0 as Seq;
 
-/**
- * Bytes of messages in one page, at the most, unless it is one message: some may be as long as a body, and whoever asks for
- * a thousand of them need not take them.
- */
-const PAGE_BYTES = 8 * 1024 * 1024;
-
 /** Entries read at a time: others get their turn in between. */
 const READ_AT_A_TIME = 256;
+
+/** Bytes of entries read at a time, for the same reason. */
+const READ_BYTES_AT_A_TIME = 1024 * 1024;
+
+/** The entries of a page, and the answer that is made of them. */
+const COPIES = 2;
 
 /**
  * Reads a page of a topic for somebody who holds no stream.
@@ -55,6 +73,8 @@ export async function readHistory(
     wake();
   };
   const listener = { take: () => wake() };
+  // Nothing is held while it waits.
+  query.memory.shrinkTo(0);
   await feeds.subscribe(topic, listener);
   const timer = setTimeout(end, query.wait);
   signal.addEventListener('abort', end, { once: true });
@@ -75,6 +95,7 @@ export async function readHistory(
       gap ||= sinceThen.gap;
       if (last || sinceThen.entries.length > 0) return { ...sinceThen, gap };
       position = sinceThen.position;
+      query.memory.shrinkTo(0);
       if (!over) await something;
     }
   } finally {
@@ -89,7 +110,13 @@ async function readPage(log: Log, topic: Topic, since: Seq, query: HistoryQuery)
   const newest = before !== undefined && query.after === undefined;
   const from = Math.max(query.after ?? START, since) as Seq;
   const sought = query.q === undefined ? undefined : fold(query.q);
-  const { entries, position, ended } = await read(log, topic, { after: from, before, limit, newest }, sought);
+  const { entries, position, ended } = await read(
+    log,
+    topic,
+    { after: from, before, limit, newest },
+    sought,
+    query.memory,
+  );
   const { floor } = await log.bounds(topic);
   // Going back one has missed something when the page ends for want of older messages that once were.
   if (newest) return { entries, position, gap: ended && floor > since };
@@ -118,33 +145,67 @@ interface Range {
   readonly newest: boolean;
 }
 
-/** Reads on until the page is full, or there is nothing more. @param sought what they must contain, folded; undefined takes all */
-async function read(log: Log, topic: Topic, range: Range, sought: string | undefined): Promise<Read> {
+/**
+ * Reads on until the page is full, or there is nothing more. Memory is reserved before: for a small page at first, and for the
+ * largest one where it turns out to be larger.
+ * @param sought what they must contain, folded; undefined takes all
+ */
+async function read(
+  log: Log,
+  topic: Topic,
+  range: Range,
+  sought: string | undefined,
+  memory: PageMemory,
+): Promise<Read> {
   const { after, before, limit, newest } = range;
-  const found: Entry[] = [];
+  let most = memory.smallBytes;
+  await memory.reserve(most);
+  let found: Entry[] = [];
   let bytes = 0;
   let [low, high] = [after, before];
   let seen = after;
   for (;;) {
-    const most = sought === undefined ? Math.min(limit - found.length, READ_AT_A_TIME) : READ_AT_A_TIME;
-    const entries = await log.read(topic, { after: low, before: high, limit: most, newest });
+    const count = sought === undefined ? Math.min(limit - found.length, READ_AT_A_TIME) : READ_AT_A_TIME;
+    const step = Math.min(most, READ_BYTES_AT_A_TIME);
+    const entries = await log.read(topic, { after: low, before: high, limit: count, bytes: step, newest });
     let isFull = false;
+    let isTooLarge = false;
+    let length = 0;
     for (const entry of newest ? entries.toReversed() : entries) {
+      length += entry.body.length;
       const isWanted = sought === undefined || containsText(entry, sought);
-      if (isWanted && found.length > 0 && bytes + entry.body.length > PAGE_BYTES) isFull = true;
-      if (isFull) break;
+      if (isWanted && found.length > 0 && bytes + entry.body.length > most) {
+        isTooLarge = most < memory.pageBytes;
+        isFull = !isTooLarge;
+        break;
+      }
       seen = entry.seq;
       if (!isWanted) continue;
       bytes += entry.body.length;
-      isFull = found.push(entry) === limit;
+      if (found.push(entry) < limit) continue;
+      isFull = true;
+      break;
     }
-    const ended = !isFull && entries.length < most;
+    const ended = !isFull && !isTooLarge && entries.length < count && length < step;
     if (isFull || ended) {
+      memory.shrinkTo(COPIES * bytes);
       const position = newest ? (found.at(-1)?.seq ?? after) : seen;
       return { entries: newest ? found.reverse() : found, position, ended };
     }
     if (newest) high = seen;
     else low = seen;
+    if (isTooLarge) {
+      most = memory.pageBytes;
+      const others = memory.reserve(most);
+      if (others) {
+        // A page that waits for memory must hold none that others wait for: it is read again from its beginning.
+        found = [];
+        bytes = 0;
+        [low, high] = [after, before];
+        seen = after;
+        await others;
+      }
+    }
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -28,6 +28,7 @@ import { isPrivate, nameOf, type RoomId } from './room-id.js';
 import type { RoomInfo, RoomPage } from './rooms.js';
 import { Sending } from './sending.js';
 import { SigningIn } from './signing-in.js';
+import { ReadTurns } from './read-turns.js';
 import { type Sink, type Sources, Subscription } from './subscription.js';
 import { type Address, DELETIONS, EVERYONE, mailboxOf, roomTopic } from './topics.js';
 
@@ -183,7 +184,13 @@ export class Hub {
         ),
     };
     this.#pauses = new EntryPauses(engine.log, streams, this.#onError);
-    this.#sources = { log: engine.log, feeds: this.#feeds, scopes: clients, pauses: this.#pauses };
+    this.#sources = {
+      log: engine.log,
+      feeds: this.#feeds,
+      scopes: clients,
+      pauses: this.#pauses,
+      turns: new ReadTurns(),
+    };
     this.#sending = new Sending(engine.log, clients, this.#now);
     this.privateRooms = new PrivateRooms(engine.log, clients);
     this.#presence = new Presence(clients);

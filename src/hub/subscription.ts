@@ -5,6 +5,7 @@ import { isWithin } from './deletion.js';
 import { type EntryPauses, LONGEST_PAUSE } from './entry-pauses.js';
 import { Delivery, type FeedListener, type Feeds } from './feeds.js';
 import type { Scope, Window } from './memberships.js';
+import type { ReadTurns } from './read-turns.js';
 import { type Address, addressOf, DELETIONS } from './topics.js';
 
 /** Where a subscription puts what it reads. Its methods must not throw. */
@@ -26,6 +27,7 @@ export interface Sources {
   readonly scopes: { scopeOf(index: ClientIndex): Scope };
   /** Resolves when the streams of a client may go on that enters a room; undefined when they may at this moment. */
   readonly pauses: Pick<EntryPauses, 'of'>;
+  readonly turns: ReadTurns;
 }
 
 /** Entries read from the log at a time, of all topics. */
@@ -37,6 +39,9 @@ const KEPT_WHILE_WAITING = 32 * 1024;
 
 /** Bytes that are read at a time where entries turn out to be long: about as many as a stream takes at once. */
 const READ_AT_ONCE = 64 * 1024;
+
+/** The same of all topics together. Of each topic one entry is read at least. */
+const READ_OF_ALL = 4 * READ_AT_ONCE;
 
 /** A part of the log that was read. */
 interface Stretch {
@@ -324,12 +329,28 @@ export class Subscription implements FeedListener {
     if (lowest < position) this.#low = lowest as Seq;
     const limit = Math.max(LEAST_PAGE, Math.ceil(PAGE / parts.length));
     const told = (part: Part, oldest: Seq | null) => sink.gap(part.after, oldest, addressOf(part.topic));
-    const sources = parts.map((part) => new Source(this.sources.log, part, limit, told));
-    for (const source of sources) await source.fill();
+    const bytes = Math.min(READ_AT_ONCE, Math.ceil(READ_OF_ALL / parts.length));
+    const sources = parts.map((part) => new Source(this.sources.log, part, limit, bytes, told));
+    const { turns } = this.sources;
+    await turns.take();
+    try {
+      for (const source of sources) await source.fill();
+      await this.#giveAll(sink, sources, turns, position);
+    } finally {
+      turns.give();
+    }
+    if (this.#ended) return;
+    this.#giving = false;
+    this.#low = undefined;
+    this.position = larger(this.position, last);
+  }
+
+  /** Gives the sink all that these sources have, in the order of the log. @param position where it stood before it read */
+  async #giveAll(sink: Sink, sources: readonly Source[], turns: ReadTurns, position: Seq): Promise<void> {
     for (;;) {
       const source = earliest(sources);
       const entry = source?.shift();
-      if (!source || !entry || this.#ended) break;
+      if (!source || !entry || this.#ended) return;
       this.#giving = true;
       this.#low = undefined;
       if (entry.seq <= position) {
@@ -348,16 +369,15 @@ export class Subscription implements FeedListener {
         this.#waiting = [];
         if (sources.reduce((sum, { bytes }) => sum + bytes, 0) > KEPT_WHILE_WAITING)
           for (const one of sources) one.release();
+        turns.give();
         await ready;
+        await turns.take();
         this.#paused = false;
         for (const one of sources) if (one.isUsedUp) await one.fill();
       }
       if (this.#ended) return;
       if (source.isUsedUp) await source.fill();
     }
-    this.#giving = false;
-    this.#low = undefined;
-    this.position = larger(this.position, last);
   }
 }
 
@@ -381,6 +401,8 @@ class Source {
     private readonly log: Log,
     private readonly part: Part,
     limit: number,
+    /** At which a page ends: see {@link Range.bytes}. */
+    private readonly most: number,
     private readonly gap: (part: Part, oldest: Seq | null) => void,
   ) {
     this.#after = part.after;
@@ -422,13 +444,13 @@ class Source {
     const { topic, to } = this.part;
     const after = this.#after;
     const before = (to + 1) as Seq;
-    this.#page = await this.log.read(topic, { after, before, limit: this.#limit });
+    this.#page = await this.log.read(topic, { after, before, limit: this.#limit, bytes: this.most });
     this.#at = 0;
     // Asked after reading: what is trimmed between the two is announced though it was read, never the other way round.
     const { floor, oldest } = await this.log.bounds(topic);
     if (floor > after && topic !== DELETIONS) this.gap({ topic, after, to }, this.#page[0]?.seq ?? oldest);
     this.#after = this.#page.at(-1)?.seq ?? to;
-    this.#done = this.#page.length < this.#limit;
+    this.#done = this.#page.length < this.#limit && bytesOf(this.#page) < this.most;
   }
 }
 

@@ -8,6 +8,7 @@ import type { Outgoing } from '../../src/hub/sending.js';
 import { type Address, EVERYONE, mailboxOf, roomTopic } from '../../src/hub/topics.js';
 import { RETENTION } from '../engine/contract.js';
 import { temporaryFolder } from '../support/folder.js';
+import { UNBOUNDED } from '../support/page-memory.js';
 import { Recorder } from './recorder.js';
 
 const ROOMS = ['red', 'green', 'blue'];
@@ -226,7 +227,12 @@ class World {
     const online = members.filter(({ streams }) => streams.at(-1) !== undefined && streams.at(-1)?.until === undefined);
     equal(this.hub.clients.rooms.get(room)?.online ?? 0, online.length, 'of whom are online');
     if (this.maxEntries < RETENTION.maxEntries) return;
-    const query = { after: Math.floor((this.#last() * (how % 10)) / 10) as Seq, limit: 1000, wait: 0 };
+    const query = {
+      after: Math.floor((this.#last() * (how % 10)) / 10) as Seq,
+      limit: 1000,
+      wait: 0,
+      memory: UNBOUNDED,
+    };
     const behind = (to: Address, from: number) =>
       this.said.filter((one) => topicOf(one.to) === topicOf(to) && one.seq > from).map(({ seq }) => seq);
     const read = async (page: Promise<{ entries: readonly { seq: Seq }[] }>) =>

@@ -4,6 +4,7 @@ import { openLmdbEngine } from '../../src/engine/lmdb/index.js';
 import type { ClientIndex } from '../../src/hub/client-index.js';
 import { type Delivery, Feeds } from '../../src/hub/feeds.js';
 import type { Window } from '../../src/hub/memberships.js';
+import { ReadTurns } from '../../src/hub/read-turns.js';
 import { Subscription } from '../../src/hub/subscription.js';
 import { temporaryFolder } from '../support/folder.js';
 import { waitFor } from '../support/wait.js';
@@ -38,7 +39,13 @@ async function reader(t: Test, ...windows: Window[]) {
   const scope = { since: START, windows, forgotten: START };
   const got: Delivery[] = [];
   const subscription = new Subscription(
-    { log: between, feeds: new Feeds(between), scopes: { scopeOf: () => scope }, pauses: { of: () => pause } },
+    {
+      log: between,
+      feeds: new Feeds(between),
+      scopes: { scopeOf: () => scope },
+      pauses: { of: () => pause },
+      turns: new ReadTurns(),
+    },
     1 as ClientIndex,
     { position: START },
   );
@@ -62,6 +69,7 @@ async function reader(t: Test, ...windows: Window[]) {
       feeds: new Feeds(between),
       scopes: { scopeOf: () => scope },
       pauses: { of: () => pause },
+      turns: new ReadTurns(),
     };
     const other = new Subscription(sources, 1 as ClientIndex, from);
     t.teardown(() => other.end());

@@ -77,17 +77,20 @@ export interface Spawned {
   readonly openFiles?: number;
   /** Called with the process as soon as it is there. */
   readonly onSpawn?: ((child: ChildProcess) => void) | undefined;
+  /** A command that runs the command behind it, such as {@link MemoryLimit.prefix}. */
+  readonly prefix?: readonly string[];
 }
 
 /** `interchat serve` as built, in a process of its own that can be killed; resolves when it says that it listens. */
 export async function spawnServer(
   t: Test,
-  { folder, port = 0, args = [], nodeArgs = [], env = {}, openFiles, onSpawn }: Spawned,
+  { folder, port = 0, args = [], nodeArgs = [], env = {}, openFiles, prefix = [], onSpawn }: Spawned,
 ): Promise<ServerProcess> {
   const serve = ['serve', '--port', String(port), '--data', folder, ...engineFor(folder), ...args];
   const command = [...nodeArgs, MAIN, ...serve];
   const limited = ['-c', `ulimit -n ${openFiles}; exec "$0" "$@"`, process.execPath, ...command];
-  const child = spawn(openFiles === undefined ? process.execPath : 'sh', openFiles === undefined ? command : limited, {
+  const all = [...prefix, ...(openFiles === undefined ? [process.execPath, ...command] : ['sh', ...limited])];
+  const child = spawn(all[0] as string, all.slice(1), {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -182,11 +182,12 @@ export class LmdbLog implements Log, Recovering {
     for (const entry of entries) if (!isExpired(entry, now)) this.#followers.tell(entry);
   }
 
-  #read(topic: Topic, { after = 0 as Seq, before, limit, newest = false }: Range): Entry[] {
+  #read(topic: Topic, { after = 0 as Seq, before, limit, bytes = Infinity, newest = false }: Range): Entry[] {
     const low = after + 1;
     const high = Math.min((before ?? Infinity) - 1, this.#last);
     const now = this.options.now();
     const found: Entry[] = [];
+    let length = 0;
     if (limit < 1 || low > high) return found;
     this.index.assertCounted(topic);
     let previous = newest ? Infinity : 0;
@@ -202,7 +203,8 @@ export class LmdbLog implements Log, Recovering {
       if (entry.topic !== topic) throw damaged(`the index of ${topic}`);
       if (isExpired(entry, now)) continue;
       found.push(entry);
-      if (found.length === limit) break;
+      length += entry.body.length;
+      if (found.length === limit || length >= bytes) break;
     }
     return newest ? found.reverse() : found;
   }

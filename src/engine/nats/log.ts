@@ -64,6 +64,10 @@ interface Dropping {
 /** From so many on, entries are read in one go instead of one by one. */
 const MANY = 48;
 
+/** Entries in the first step and in the largest one, where the bytes are bounded: see {@link NatsLog.read}. */
+const FIRST_STEP = 16;
+const LARGEST_STEP = 256;
+
 const NOTHING = Promise.resolve();
 
 /** The log, as a stream of JetStream: an entry is a message whose subject is its topic and whose sequence is its place. */
@@ -118,7 +122,9 @@ export class NatsLog implements Log {
     const { indexes, link } = this.parts;
     link.assertServing();
     const index = await indexes.fresh(topic);
-    return this.#load(topic, index, index.select(range, this.options.now()));
+    const seqs = index.select(range, this.options.now());
+    if (range.bytes === undefined) return this.#load(topic, index, seqs);
+    return this.#loadUpTo(topic, index, seqs, range.bytes, range.newest === true);
   }
 
   async follow(topic: Topic, listener: (entry: Entry | Relayed) => void): Promise<Unfollow> {
@@ -251,6 +257,36 @@ export class NatsLog implements Log {
   /** What is stored is published before it is confirmed, on the same way: if it has not come by now it is lost. */
   #assertTold(topic: Topic, seq: number): void {
     if (!this.parts.feed.hasTold(topic, seq)) this.parts.feed.doubt();
+  }
+
+  /**
+   * The same up to so many bytes, from the end where `newest`. The index has no lengths: each step asks for as many entries as are
+   * expected to fit by the mean of those before, so that one step is the most that is read in vain.
+   */
+  async #loadUpTo(
+    topic: Topic,
+    index: TopicIndex,
+    seqs: readonly number[],
+    bytes: number,
+    newest: boolean,
+  ): Promise<Entry[]> {
+    const found: Entry[] = [];
+    let length = 0;
+    let next = 0;
+    let step = FIRST_STEP;
+    while (next < seqs.length && length < bytes) {
+      const [from, to] = [next, (next += step)];
+      const part = newest ? seqs.slice(Math.max(0, seqs.length - to), seqs.length - from) : seqs.slice(from, to);
+      const entries = await this.#load(topic, index, part);
+      for (const entry of newest ? entries.reverse() : entries) {
+        found.push(entry);
+        length += entry.body.length;
+        if (length >= bytes) break;
+      }
+      const mean = Math.max(1, length / Math.max(1, found.length));
+      step = Math.max(1, Math.min(LARGEST_STEP, Math.ceil((bytes - length) / mean)));
+    }
+    return newest ? found.reverse() : found;
   }
 
   async #load(topic: Topic, index: TopicIndex, seqs: readonly number[]): Promise<Entry[]> {

@@ -1,15 +1,12 @@
-import { clientJson } from '../../stream/json.js';
 import { admit } from '../admission.js';
-import { clientLine } from '../client-line.js';
+import { answerClients, CLIENTS_TYPES } from '../client-page.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
-import { negotiate, varyByAccept } from '../negotiation.js';
-import { nextPath } from '../paging.js';
+import { negotiate } from '../negotiation.js';
 import { ClientList, ListQuery } from '../schemas.js';
-import { verbatim } from '../verbatim.js';
 
 /** `GET /clients`: LIST. */
-export function listClients(app: App, { hub }: Context): void {
+export function listClients(app: App, { hub, underWay }: Context): void {
   app.get(
     '/clients',
     {
@@ -44,14 +41,9 @@ export function listClients(app: App, { hub }: Context): void {
       },
     },
     async (request, reply) => {
-      const type = negotiate(request, ['application/json', 'text/plain']);
-      const page = (await admit(hub, request, reply)).list(request.query);
-      const next = nextPath('/clients', { ...request.query, after: page.next });
-      if (next !== null) reply.header('link', `<${next}>; rel="next"`);
-      varyByAccept(reply);
-      if (type === 'text/plain')
-        return verbatim(reply, 'text/plain; charset=utf-8', page.clients.map(clientLine).join(''));
-      return reply.send({ clients: page.clients.map(clientJson), total: page.total, next });
+      const type = negotiate(request, CLIENTS_TYPES);
+      const acting = await admit(hub, request, reply);
+      return answerClients(underWay, request, reply, type, '/clients', () => acting.list(request.query));
     },
   );
 }

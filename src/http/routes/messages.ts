@@ -49,7 +49,7 @@ const BULK = {
 
 /** `POST /messages`: to anybody, one message or many. `GET /messages`: what was sent to everyone. */
 export function messages(app: App, context: Context): void {
-  const { hub, metrics } = context;
+  const { hub, metrics, underWay } = context;
 
   app.post(
     '/messages',
@@ -135,7 +135,10 @@ export function messages(app: App, context: Context): void {
       const index = acting.self();
       const { after } = request.query;
       const place = after === undefined ? undefined : await acting.placeOf(after, true, 'after');
-      const page = await acting.readEveryone(historyQuery(request.query, place), goneSignal(reply));
+      const page = await acting.readEveryone(
+        historyQuery(request.query, place, underWay.reservation(request, reply)),
+        goneSignal(reply),
+      );
       return answerHistory(reply, page, hub.credentials.cursor(index, page.position));
     },
   );
@@ -167,6 +170,7 @@ export function messages(app: App, context: Context): void {
     },
     async (request, reply) => {
       const acting = await admit(hub, request, reply);
+      await underWay.reservation(request, reply).reserve(0);
       return answerEntry(reply, await acting.readMessageToEveryone(request.params.id as Seq));
     },
   );

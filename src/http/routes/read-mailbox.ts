@@ -8,7 +8,7 @@ import { answerEntry, answerHistory, historyQuery } from '../history.js';
 import { HistoryQuery, IndexParams, Message, MessagePage, MessageParams, NoQuery } from '../schemas.js';
 
 /** `GET /clients/:index/messages` and one of them: reading without a stream. */
-export function readMailbox(app: App, { hub }: Context): void {
+export function readMailbox(app: App, { hub, underWay }: Context): void {
   app.get(
     '/clients/:index/messages',
     {
@@ -40,7 +40,11 @@ export function readMailbox(app: App, { hub }: Context): void {
       await acting.assertSelf(index);
       const { after } = request.query;
       const place = after === undefined ? undefined : await acting.placeOf(after, true, 'after');
-      const page = await acting.readMailbox(index, historyQuery(request.query, place), goneSignal(reply));
+      const page = await acting.readMailbox(
+        index,
+        historyQuery(request.query, place, underWay.reservation(request, reply)),
+        goneSignal(reply),
+      );
       return answerHistory(reply, page, hub.credentials.cursor(index, page.position));
     },
   );
@@ -73,6 +77,7 @@ export function readMailbox(app: App, { hub }: Context): void {
     async (request, reply) => {
       const index = request.params.index as ClientIndex;
       const acting = await admit(hub, request, reply);
+      await underWay.reservation(request, reply).reserve(0);
       const entry = await acting.readMessage(index, request.params.id as Seq);
       return answerEntry(reply, entry);
     },

@@ -18,7 +18,7 @@ import {
 import { answerSent, SEND_PROBLEMS, sendDocumentation } from '../sent.js';
 
 /** `POST` and `GET /rooms/:room/messages`, and one of them: what is said in a room. */
-export function roomMessages(app: App, { hub, metrics }: Context): void {
+export function roomMessages(app: App, { hub, metrics, underWay }: Context): void {
   const path = '/rooms/:room/messages';
 
   app.post(
@@ -90,7 +90,7 @@ export function roomMessages(app: App, { hub, metrics }: Context): void {
       const acting = await admit(hub, request, reply);
       const { after } = request.query;
       const place = after === undefined ? undefined : await acting.placeOf(after, false, 'after');
-      const query = historyQuery(request.query, place);
+      const query = historyQuery(request.query, place, underWay.reservation(request, reply));
       const page = await acting.readRoom(request.params.room, query, goneSignal(reply));
       return answerHistory(reply, page, String(page.position));
     },
@@ -120,6 +120,7 @@ export function roomMessages(app: App, { hub, metrics }: Context): void {
     async (request, reply) => {
       const { room, id } = request.params;
       const acting = await admit(hub, request, reply);
+      await underWay.reservation(request, reply).reserve(0);
       return answerEntry(reply, await acting.readRoomMessage(room, id as Seq));
     },
   );

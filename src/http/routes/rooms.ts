@@ -1,15 +1,13 @@
-import { clientJson } from '../../stream/json.js';
 import { admit } from '../admission.js';
-import { clientLine } from '../client-line.js';
+import { answerClients, CLIENTS_TYPES } from '../client-page.js';
 import type { App, Context } from '../context.js';
 import { problems } from '../documentation.js';
-import { negotiate, varyByAccept } from '../negotiation.js';
+import { negotiate } from '../negotiation.js';
 import { nextPath } from '../paging.js';
 import { ClientList, ListQuery, NoQuery, Room, RoomList, RoomListQuery, RoomParams } from '../schemas.js';
-import { verbatim } from '../verbatim.js';
 
 /** `GET /rooms`, `GET /rooms/:room` and `GET /rooms/:room/members`: which rooms there are, and who is in them. */
-export function rooms(app: App, { hub }: Context): void {
+export function rooms(app: App, { hub, underWay }: Context): void {
   app.get(
     '/rooms',
     {
@@ -111,15 +109,11 @@ export function rooms(app: App, { hub }: Context): void {
       },
     },
     async (request, reply) => {
-      const type = negotiate(request, ['application/json', 'text/plain']);
+      const type = negotiate(request, CLIENTS_TYPES);
       const { room } = request.params;
-      const page = (await admit(hub, request, reply)).listMembers(room, request.query);
-      const next = nextPath(`/rooms/${room}/members`, { ...request.query, after: page.next });
-      if (next !== null) reply.header('link', `<${next}>; rel="next"`);
-      varyByAccept(reply);
-      if (type === 'text/plain')
-        return verbatim(reply, 'text/plain; charset=utf-8', page.clients.map(clientLine).join(''));
-      return reply.send({ clients: page.clients.map(clientJson), total: page.total, next });
+      const acting = await admit(hub, request, reply);
+      const list = () => acting.listMembers(room, request.query);
+      return answerClients(underWay, request, reply, type, `/rooms/${room}/members`, list);
     },
   );
 }

@@ -26,6 +26,31 @@ export async function topicsContract(t: Test, newPlace: NewPlace): Promise<void>
     t.same(await topics(), [A]);
   });
 
+  await t.test('pages of so many bytes', async (t) => {
+    const { log } = await openIn(t, await newPlace(t));
+    const lengths = Array.from({ length: 90 }, (_, n) => (n % 9 === 0 ? 5_000 : 100));
+    await log.append(lengths.map((length) => entryOf(A, 'x'.repeat(length))));
+    const kept = await log.read(A, { limit: 1_000 });
+    t.equal(kept.length, lengths.length);
+    for (const bytes of [1, 99, 100, 101, 5_000, 5_001, 12_345, 1_000_000]) {
+      for (const limit of [1, 30, 1_000]) {
+        for (const newest of [false, true]) {
+          const read = await log.read(A, { limit, bytes, newest });
+          const within: typeof kept = [];
+          for (let sum = 0, at = 0; at < Math.min(limit, kept.length) && sum < bytes; at++) {
+            const entry = kept.at(newest ? -1 - at : at) as (typeof kept)[number];
+            within.push(entry);
+            sum += entry.body.length;
+          }
+          if (newest) within.reverse();
+          t.same(seqsOf(read), seqsOf(within), JSON.stringify({ limit, bytes, newest }));
+        }
+      }
+    }
+    const [, second] = kept;
+    t.same(seqsOf(await log.read(A, { after: second?.seq, limit: 100, bytes: 150 })), seqsOf(kept.slice(2, 4)));
+  });
+
   await t.test('pages', async (t) => {
     // Trimming makes an engine settle the older entries; the newer ones are as fresh as can be.
     const engine = await openIn(t, await newPlace(t), { maxEntries: 40 });
