@@ -45,6 +45,8 @@ async function tests(): Promise<void> {
     for (const reader of readers) t.equal((await reader.take('message')).data.text, 'kept');
     await new Promise((resolve) => setTimeout(resolve, STOPPED - (performance.now() - began)));
     stopped.process.kill('SIGCONT');
+    // It serves nothing until it has compared itself with the other.
+    await waitFor(async () => (await ask(`${stopped.url}/readyz`)).status === 200);
     // When this one has left the node has had the time to decide of the others.
     const later = await make();
     for (const { client } of [away, later]) {

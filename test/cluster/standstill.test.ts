@@ -33,7 +33,8 @@ async function tests(): Promise<void> {
       await reader.next();
       still.process.kill('SIGSTOP');
       const newcomer = await start(t, [...engine, ...args]);
-      const ended = once(still.process, 'exit');
+      // With all that it has printed.
+      const ended = once(still.process, 'close');
       still.process.kill('SIGCONT');
       // What comes before it has compared itself is refused as well; at the end nothing listens.
       const sends = Array.from({ length: 20 }, () => send(still));

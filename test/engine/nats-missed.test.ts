@@ -188,7 +188,7 @@ async function tests(): Promise<void> {
       () => engine.directory.allocate('client'),
     ];
     for (const write of writes) {
-      await t.rejects(write(), { name: 'EngineUnavailable', message: /NATS does not store it/ });
+      await t.rejects(write(), { name: 'EngineUnavailable', message: /NATS has no room left: the stream/ });
     }
   });
 
