@@ -19,6 +19,7 @@ import {
 import { waitFor } from '../support/wait.js';
 import { closingContract } from './contract/closing.js';
 import { erasingContract } from './contract/erasing.js';
+import { keysContract } from './contract/keys.js';
 import { retentionContract } from './contract/retention.js';
 import { togetherContract } from './contract/together.js';
 import { topicsContract } from './contract/topics.js';
@@ -567,6 +568,7 @@ export function engineContract(name: string, place: (t: Test) => Promise<Place>)
     topics: topicsContract,
     'many at once': togetherContract,
     retention: retentionContract,
+    keys: keysContract,
     erasing: erasingContract,
     'a closed engine': closingContract,
     'a model that trims': trimmingModelContract,

@@ -4,7 +4,7 @@ import type { Names } from './names.js';
 import type { Notes } from './notes.js';
 import type { Publisher } from './publisher.js';
 import type { Reads } from './reads.js';
-import { type Keyed, noteOf } from './record.js';
+import type { Keyed } from './record.js';
 import type { StreamState } from './stream-state.js';
 import type { TopicIndex } from './topic-index.js';
 import type { TopicIndexes } from './topic-indexes.js';
@@ -18,8 +18,11 @@ export interface DedupParts {
   readonly notes: Notes;
 }
 
-/** What is known of a key before its entry is published: the entry that had it first, or up to where there is none. */
-export type Look = { readonly first: Appended } | { readonly keyed: Keyed };
+/**
+ * What is known of a key before its entry is published: the entry that had it first, or up to where there is none and, if the
+ * note is stored apart, its id.
+ */
+export type Look = { readonly first: Appended } | { readonly keyed: Keyed; readonly noteId: string | undefined };
 
 /**
  * Sees to it that of entries with the same dedup key one counts.
@@ -41,8 +44,8 @@ export class Dedup {
   ) {}
 
   /** Before the entry is published. @throws EngineUnavailable */
-  async look(hash: string, topic: Topic): Promise<Look> {
-    const { indexes, names, reads, state } = this.parts;
+  async look(hash: string, topic: Topic, note: string): Promise<Look> {
+    const { indexes, names, notes, reads, state } = this.parts;
     const { heard } = state;
     const [index, used] = await Promise.all([indexes.fresh(topic), reads.newest(names.keys, names.dedupSubject(hash))]);
     // Before anything is waited for: what comes behind this place from now on has not been looked at.
@@ -50,8 +53,10 @@ export class Dedup {
     const usedFor = used && (Buffer.from(used.data).toString() as Topic);
     const first =
       (await this.#firstIn(index, hash)) ??
-      (usedFor !== null && usedFor !== topic ? await this.#firstIn(await indexes.fresh(usedFor), hash) : undefined);
-    return first ? { first } : { keyed: { hash, since } };
+      (usedFor !== null && usedFor !== topic ? await this.#firstIn(await indexes.fresh(usedFor), hash) : undefined) ??
+      // Behind the looks at the indexes: the note of an entry is stored before the entry goes.
+      (usedFor !== null || index.placeOf(hash) !== undefined ? await this.#gone(hash) : undefined);
+    return first ? { first } : { keyed: { hash, since }, noteId: await notes.putLong(note) };
   }
 
   /** Says which topic a key is used for; to be awaited before the entry is answered. @throws EngineUnavailable */
@@ -65,8 +70,9 @@ export class Dedup {
     const { indexes } = this.parts;
     const known = indexes.peek(topic);
     const index = known && known.newest >= seq ? known : await indexes.fresh(topic);
-    const first = index.isVoid(seq) ? await this.#firstIn(index, hash) : undefined;
-    return first ?? { seq: seq as Seq };
+    if (index.has(seq) && !index.isVoid(seq)) return { seq: seq as Seq };
+    const first = (await this.#firstIn(index, hash)) ?? (await this.#gone(hash));
+    return first && first.seq !== seq ? first : { seq: seq as Seq };
   }
 
   async #firstIn(index: TopicIndex, hash: string): Promise<Appended | undefined> {
@@ -74,10 +80,14 @@ export class Dedup {
     const seq = index.placeOf(hash);
     if (seq !== undefined && index.appendedAt(seq) > this.oldest()) {
       const stored = await reads.at(names.log, seq);
-      if (stored) return { seq: seq as Seq, duplicate: { note: noteOf(stored.header) } };
+      if (stored) return { seq: seq as Seq, duplicate: { note: await notes.of(stored) } };
     }
-    const isErased = seq !== undefined && !index.has(seq);
-    const gone = isErased ? await notes.read(hash) : notes.find(hash);
+    return undefined;
+  }
+
+  /** The entry that had the key first, if it was trimmed, dropped or erased. */
+  async #gone(hash: string): Promise<Appended | undefined> {
+    const gone = await this.parts.notes.read(hash);
     return gone && { seq: gone.seq as Seq, duplicate: { note: gone.note } };
   }
 }

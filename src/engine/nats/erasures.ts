@@ -98,7 +98,7 @@ export class Erasures {
       const before = await indexes.fresh(topic);
       let untold: (() => Promise<number>) | undefined;
       if (before.has(seq)) {
-        await notes.keep(before, seq, seq - 1);
+        await notes.keep(topic, before, seq, seq - 1);
         const tell = () =>
           publisher.publish(names.subject(topic), new Uint8Array(), encodeErasure({ seq, hash }, this.now()));
         try {

@@ -178,7 +178,7 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
       if (raised) indexes.removeThrough(raised, Number(kept.value));
     });
     const oldestKey = () => now() - retention.dedupWindow;
-    const notes = new Notes(bucket, names, reads, oldestKey);
+    const notes = new Notes({ bucket, names, publisher, reads, reserve }, oldestKey);
     const dedup = new Dedup({ names, publisher, reads, state, indexes, notes }, oldestKey);
     const erasures = new Erasures({ link, names, publisher, reads, indexes, bucket, notes, reserve }, now);
     const log = new NatsLog(

@@ -174,7 +174,7 @@ export class NatsLog implements Log {
       if (newest > 0) {
         const index = await indexes.fresh(topic);
         const seqs = reserve.trouble === null ? undefined : [...index.seqs];
-        await notes.keep(index, end - 1);
+        await notes.keep(topic, index, end - 1);
         await purge(link, names, topic, end, seqs);
       }
       indexes.removeThrough(topic, end - 1);
@@ -207,7 +207,7 @@ export class NatsLog implements Log {
       const { seq, duplicate = { note: first.note } } = await first.appended;
       return { seq, duplicate };
     }
-    const appended = this.#storeKeyed(entry, hash, now);
+    const appended = this.#storeKeyed(entry, hash, note, now);
     this.#keyed.set(hash, { note, appended });
     try {
       return await appended;
@@ -216,11 +216,14 @@ export class NatsLog implements Log {
     }
   }
 
-  async #storeKeyed(entry: NewEntry, hash: string, now: number): Promise<Appended> {
+  async #storeKeyed(entry: NewEntry, hash: string, note: string, now: number): Promise<Appended> {
     const { dedup } = this.parts;
-    const stored = await this.#inTurn(dedup.look(hash, entry.topic), async (look) => {
+    const stored = await this.#inTurn(dedup.look(hash, entry.topic, note), async (look) => {
       if ('first' in look) return look.first;
-      const [seq] = await Promise.all([this.#publish(entry, now, look.keyed), dedup.use(hash, entry.topic)]);
+      const [seq] = await Promise.all([
+        this.#publish(entry, now, look.keyed, look.noteId),
+        dedup.use(hash, entry.topic),
+      ]);
       return seq;
     });
     return typeof stored === 'number' ? dedup.settle(entry, stored, hash) : stored;
@@ -247,9 +250,10 @@ export class NatsLog implements Log {
     return begun.then(({ result }) => result);
   }
 
-  async #publish(entry: NewEntry, now: number, keyed?: Keyed): Promise<number> {
+  async #publish(entry: NewEntry, now: number, keyed?: Keyed, noteId?: string): Promise<number> {
     const { names, publisher } = this.parts;
-    const seq = await publisher.publish(names.subject(entry.topic), entry.body, encodeHeaders(entry, now, keyed));
+    const headers = encodeHeaders(entry, now, keyed, noteId);
+    const seq = await publisher.publish(names.subject(entry.topic), entry.body, headers);
     this.#assertTold(entry.topic, seq);
     return seq;
   }

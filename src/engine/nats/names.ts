@@ -52,6 +52,16 @@ export class Names {
     return `${this.name}.keys.${hash}`;
   }
 
+  /** Under which the note is stored of an entry that is gone, whose dedup key has this hash. No hash is as long. */
+  goneSubject(hash: string): string {
+    return `${this.name}.keys.gone-${hash}`;
+  }
+
+  /** Under which a note is stored that is too long for a header. */
+  longNoteSubject(id: string): string {
+    return `${this.name}.keys.note-${id}`;
+  }
+
   /** Under which it is stored how far the other streams had come. */
   get mark(): string {
     return `${this.name}.mark`;

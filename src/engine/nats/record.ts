@@ -8,6 +8,12 @@ const TIMES = 'Interchat-Times';
 /** The note of an entry with a dedup key, in base64url: a header cannot carry any text. */
 const NOTE = 'Interchat-Note';
 
+/** In place of {@link NOTE}, where the note is a message of its own: see {@link Notes.putLong}. */
+const NOTE_ID = 'Interchat-Note-Id';
+
+/** Of the note of an entry that is gone: the place of the entry and, behind a blank, when it was appended. */
+const GONE = 'Interchat-Gone';
+
 /** The hash of a dedup key and, behind a blank, {@link Keyed.since}. */
 const KEY = 'Interchat-Key';
 
@@ -36,11 +42,18 @@ export interface Particulars {
   readonly erased: Erased | undefined;
 }
 
-export function encodeHeaders({ expiresAt, dedup }: NewEntry, appendedAt: number, keyed?: Keyed): MsgHdrs {
+/** @param noteId see {@link noteIdOf} */
+export function encodeHeaders(
+  { expiresAt, dedup }: NewEntry,
+  appendedAt: number,
+  keyed?: Keyed,
+  noteId?: string,
+): MsgHdrs {
   return headersOf({
     [TIMES]: expiresAt === undefined ? String(appendedAt) : `${appendedAt} ${expiresAt}`,
     [KEY]: keyed && `${keyed.hash} ${keyed.since}`,
-    [NOTE]: dedup && Buffer.from(dedup.note).toString('base64url'),
+    [NOTE]: noteId === undefined ? dedup && Buffer.from(dedup.note).toString('base64url') : undefined,
+    [NOTE_ID]: noteId,
   });
 }
 
@@ -63,6 +76,21 @@ export function particularsOf(headers: MsgHdrs | undefined): Particulars {
 
 export function noteOf(headers: MsgHdrs | undefined): string {
   return Buffer.from(headers?.get(NOTE) ?? '', 'base64url').toString();
+}
+
+/** The id of the note, where it is not in the header but a message of its own. */
+export function noteIdOf(headers: MsgHdrs | undefined): string | undefined {
+  return headers?.get(NOTE_ID) || undefined;
+}
+
+/** Of the note of an entry that is gone; the body is the note, unless it has an id. */
+export function encodeGone(entry: { readonly seq: number; readonly appendedAt: number }, noteId?: string): MsgHdrs {
+  return headersOf({ [GONE]: `${entry.seq} ${entry.appendedAt}`, [NOTE_ID]: noteId });
+}
+
+export function decodeGone(headers: MsgHdrs | undefined): { readonly seq: number; readonly appendedAt: number } {
+  const [seq, appendedAt] = headers?.get(GONE).split(' ') ?? [];
+  return { seq: Number(seq), appendedAt: Number(appendedAt) };
 }
 
 /** The place at which JetStream has stored it; set where it publishes again what it stored. */

@@ -171,17 +171,24 @@ export class Trimmer {
     const { link, names, indexes, floors, notes, reserve } = this.parts;
     const index = await indexes.fresh(topic);
     const now = this.now();
-    const seqs = reserve.trouble === null ? undefined : [...index.seqs];
+    const isFull = reserve.trouble !== null;
+    const seqs = [...index.seqs];
     const lasting = index.seqs.filter((seq) => !index.isExpired(seq, now));
     const old = index.seqs.filter((seq) => index.appendedAt(seq) <= this.#tooOld());
     const crowded = lasting[lasting.length - this.retention.maxEntries - 1] ?? 0;
     const upTo = Math.max(crowded, old.at(-1) ?? 0);
     if (upTo > 0) {
-      const floor = lasting.findLast((seq) => seq <= upTo);
-      if (floor !== undefined) await floors.raise(topic, floor);
-      await notes.keep(index, upTo);
-      await purge(link, names, topic, upTo + 1, seqs);
-      indexes.removeThrough(topic, upTo);
+      let after = 0;
+      for (const end of isFull ? notes.steps(index, upTo) : [upTo]) {
+        // Before the floor is raised, which takes the entries out of the index.
+        await notes.keep(topic, index, end, after);
+        const floor = lasting.findLast((seq) => seq <= end);
+        if (floor !== undefined) await floors.raise(topic, floor);
+        const full = isFull ? seqs.filter((seq) => seq > after) : undefined;
+        await purge(link, names, topic, end + 1, full);
+        indexes.removeThrough(topic, end);
+        after = end;
+      }
     }
     await this.#removeExpired(topic, index);
   }
