@@ -14,8 +14,8 @@ const USAGE = `Usage: npm run test:soak -- --engine embedded|nats [--minutes N] 
   --faults LIST    only these; "none", or a wrong name, which prints all names
   --clients LIST   only these kinds of clients, of raw,sdk,poll,flap,move,presence
   --rate N         messages a second; 150 unless set, with NATS 80
-  --keep N         messages that a mailbox or a room keeps: the fewer, the more gaps; 100 unless set, with NATS 1000
-  --longest N      characters of the longest texts; 60000 unless set, with NATS 40000
+  --keep N         messages that a mailbox or a room keeps: the fewer, the more gaps; 100 unless set
+  --longest N      characters of the longest texts; 60000 unless set
   --plant-loss P   readers lose this part of what comes, such as 0.002: the run must end with exit code 1
 `;
 
@@ -44,8 +44,8 @@ const options = {
   faults: values.faults === undefined ? undefined : String(values.faults).split(','),
   clients: String(values.clients).split(','),
   rate: Number(values.rate ?? (values.engine === 'nats' ? 80 : 150)),
-  keep: Number(values.keep ?? (values.engine === 'nats' ? 1_000 : 100)),
-  longest: Number(values.longest ?? (values.engine === 'nats' ? 40_000 : 60_000)),
+  keep: Number(values.keep ?? 100),
+  longest: Number(values.longest ?? 60_000),
   plantLoss: Number(values['plant-loss']),
 };
 const { engine, minutes, seed, rate, plantLoss } = options;
