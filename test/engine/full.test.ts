@@ -1,9 +1,26 @@
+import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import t from 'tap';
+import { openLmdbEngine } from '../../src/engine/lmdb/index.js';
+import { smallDisk } from '../start/small-disk.js';
 import { natsMissing, placeName, startNats } from '../support/nats.js';
+import { RETENTION } from './contract.js';
 import { fullContract } from './contract/full.js';
 import { natsPlace } from './nats-place.js';
+
+void t.test('lmdb', (t) =>
+  fullContract(t, async (t) => {
+    const disk = await smallDisk(t, '12m');
+    if (!disk) return undefined;
+    const folder = join(disk.folder, 'data');
+    return {
+      open: (retention) => openLmdbEngine({ folder, retention: { ...RETENTION, ...retention } }),
+      fill: () => disk.fill(),
+      free: () => disk.free(),
+    };
+  }),
+);
 
 void t.test('nats', { skip: natsMissing }, async (t) => {
   const nats = await startNats(t, 1, { maxFileStore: 12_000_000 });

@@ -129,11 +129,12 @@ void t.test('a disk that is full', async (t) => {
   t.equal(errors.length, 1, 'told once');
   await t.rejects(append('at once'), EngineUnavailable);
   await t.rejects(engine.directory.put('client/1', 'during', revision), EngineUnavailable);
-  await t.rejects(engine.log.drop(topic('a')), EngineUnavailable);
-  await t.rejects(engine.log.erase(topic('a'), acknowledged[0] as Seq), EngineUnavailable);
   const seqs = async () => (await engine.log.read(topic('a'), { limit: 1_000_000 })).map(({ seq }) => seq);
   t.same(await seqs(), acknowledged, 'what was acknowledged is there, and nothing else');
   t.same(told, acknowledged);
+  await engine.log.drop(topic('b'));
+  told.splice(2, 1);
+  t.equal(await engine.log.erase(topic('a'), acknowledged.splice(2, 1)[0] as Seq), true);
   t.equal((await engine.directory.get('client/1'))?.value, 'before');
   await engine.log.relay(topic('a'), Buffer.alloc(0));
   t.equal(told.pop(), null, 'relaying needs no disk');

@@ -50,6 +50,7 @@ void t.test('a disk that fills while the server runs', async (t) => {
   const stream = await EventReader.open(t, `${server.url}/events?name=alice`);
   const alice = (await stream.next()).data as { token: string; cursor: string };
   const bob = (await ask(`${server.url}/clients`, { json: { name: 'bob' } })).json as { token: string };
+  const carol = (await ask(`${server.url}/clients`, { json: { name: 'carol' } })).json as { token: string };
 
   const acknowledged: string[][] = [[], []];
   let refusal;
@@ -73,7 +74,7 @@ void t.test('a disk that fills while the server runs', async (t) => {
   t.match(
     list.json,
     {
-      total: 2,
+      total: 3,
       clients: [
         { index: 1, status: 'online' },
         { index: 2, name: 'bob' },
@@ -95,6 +96,8 @@ void t.test('a disk that fills while the server runs', async (t) => {
   ]) {
     t.equal(status, 503, text.slice(0, 200));
   }
+  const left = await ask(`${server.url}/clients/3`, { method: 'DELETE', token: carol.token });
+  t.equal(left.status, 204, `a client can leave ${left.text}`);
 
   await disk.remount('size=8m');
   while ((await ask(`${server.url}/readyz`)).status !== 200) await new Promise((resolve) => setTimeout(resolve, 50));

@@ -24,6 +24,7 @@ export class Batch implements Work {
   readonly #entries: Fresh[] = [];
   #bytes = 0;
   #keys = 0;
+  #largest = 0;
 
   constructor(
     private readonly store: Store,
@@ -45,6 +46,10 @@ export class Batch implements Work {
     return 2 * (this.#bytes + this.#entries.length * OVERHEAD) + this.#keys * 2 * GROWTH_OF_CHANGE;
   }
 
+  get largest(): number {
+    return this.#largest;
+  }
+
   get isFull(): boolean {
     return this.#entries.length >= MOST_ENTRIES || this.#bytes >= MOST_BYTES;
   }
@@ -52,7 +57,9 @@ export class Batch implements Work {
   /** @returns {@link stored} */
   add(fresh: Fresh): Promise<void> {
     this.#entries.push(fresh);
-    this.#bytes += fresh.entry.body.length;
+    const { length } = fresh.entry.body;
+    this.#bytes += length;
+    this.#largest = Math.max(this.#largest, length + OVERHEAD);
     if (fresh.dedup) this.#keys++;
     return this.stored;
   }

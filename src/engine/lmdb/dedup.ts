@@ -61,6 +61,7 @@ export class Dedup {
     await writer.write({
       weight: over.length * 2,
       growth: over.length * 2 * GROWTH_OF_CHANGE,
+      isEssential: true,
       write: () => {
         // The key may have come again since, for another entry.
         const isOver = over.map(({ seq, hash }) => !this.#underWay.has(hash) && dedups.get(hash)?.seq === seq);

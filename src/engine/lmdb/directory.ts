@@ -10,6 +10,9 @@ import {
 import { GROWTH_OF_CHANGE, SERIES, type Store } from './store.js';
 import type { Recovering, Writer } from './writer.js';
 
+/** Bytes that a record takes beside its value, at the most. */
+const OVERHEAD = 200;
+
 interface Watcher {
   readonly prefix: string;
   readonly listener: (change: RecordChange) => void;
@@ -34,6 +37,7 @@ export class LmdbDirectory implements Directory, Recovering {
 
   async allocate(series: string): Promise<number> {
     await this.writer.readable();
+    this.writer.assertWritable();
     return ++this.writer.reading(() => this.#numbersOf(series)).last;
   }
 
@@ -97,6 +101,9 @@ export class LmdbDirectory implements Directory, Recovering {
     return this.writer.write({
       weight: 2,
       growth: 2 * bytes + 2 * GROWTH_OF_CHANGE,
+      // A character may take three bytes.
+      largest: 3 * bytes + OVERHEAD,
+      isEssential: record === undefined,
       write: () => {
         if (record) void records.put(key, { value: record.value, revision: record.revision });
         else void records.remove(key);

@@ -96,7 +96,7 @@ async function addChecksums(store: Store): Promise<void> {
           void store.meta.put('format', 3);
           void store.meta.put(MIGRATING, JSON.stringify(progress));
         },
-        2 * bytes + (step.length + 2) * GROWTH_OF_CHANGE,
+        { growth: 2 * bytes + (step.length + 2) * GROWTH_OF_CHANGE },
       );
     }
   }
@@ -133,10 +133,11 @@ export async function migrate(
       );
     }
     await migration.prepare?.(store);
-    await store.commit(() => {
+    const write = () => {
       migration.write(store);
       void store.meta.put('format', from + 1);
-    }, migration.growth(store));
+    };
+    await store.commit(write, { growth: migration.growth(store) });
   }
 }
 

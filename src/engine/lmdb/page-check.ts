@@ -142,6 +142,31 @@ export function wholeRows(
   return { expected: undefined, rows: [] };
 }
 
+/**
+ * The lengths, in pages, of the runs of free pages that the next commit may use. Nothing may write meanwhile. Runs that lie side
+ * by side come as several.
+ * @param size of the file, in bytes
+ * @param oldestReader the commit that the oldest reader reads
+ * @throws DamagedFile
+ */
+export function* freeRuns(file: number, size: number, oldestReader: number): Generator<number> {
+  const [meta] = readMetaPages(file, size);
+  const usable = Math.min(meta.commit, oldestReader);
+  for (const row of new WholePages(file, meta).rows(meta.free)) {
+    if (!row) throw new DamagedFile('its list of free pages is damaged');
+    // The key is the commit that freed the pages.
+    if (numberAt(row.key, 0) >= usable) continue;
+    const { value } = row;
+    const end = Math.min(Number(value.readBigInt64LE(0)), value.length / 8 - 1);
+    for (let at = 1; at <= end; at++) {
+      const entry = Number(value.readBigInt64LE(8 * at));
+      if (entry > 0) yield 1;
+      // The length of a run comes before its first page, as a negative number.
+      else if (entry < 0 && ++at <= end) yield -entry;
+    }
+  }
+}
+
 function* decoded(rows: Iterable<RawRow | undefined>): Generator<Row | undefined> {
   for (const row of rows) yield row && { key: keyOf(row.key), value: row.value };
 }

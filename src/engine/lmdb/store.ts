@@ -13,7 +13,7 @@ import { openDataFile } from './open-data-file.js';
 import { checkPages, DamagedFile, readMetaPages } from './page-check.js';
 import { assertReaderTable, makeReaderTable, reserveTable } from './reader-table.js';
 import { decodeEntry } from './record.js';
-import { Reserve, tryRoom } from './reserve.js';
+import { KEPT, NoRoom, Reserve, tryRoom } from './reserve.js';
 import { SealedTable, SealedValues } from './sealed.js';
 
 export { FILE };
@@ -39,11 +39,36 @@ const ROOM_TO_BEGIN = 1024 * 1024;
 /** Bytes by which the file may grow through a commit beside what is put into it: the ways to the pages, the list of free ones. */
 const GROWTH_OF_COMMIT = 512 * 1024;
 
+/** Bytes that the reserve must have for a commit that finds its pages within the file: the list of free pages may need a run. */
+const LEAST_RESERVE = 256 * 1024;
+
+/** The same for commits that are not essential. */
+const LEAST_FOR_ORDINARY = KEPT / 2;
+
+/** Bytes for which the file must have free pages, for more than one small write to succeed. */
+const ROOM_INSIDE = 128 * 1024;
+
+/** The same for which the disk must have room. */
+const ROOM_TO_GO_ON = 1024 * 1024;
+
+/** LMDB may read 50,000 entries of its list of free pages only, the newest, unless it needs a single page. A run is two entries. */
+const MOST_RUNS = 20_000;
+
 /** Bytes by which the file may grow through a put or remove somewhere in a table: its page, and another should it split. */
 export const GROWTH_OF_CHANGE = 2 * 4096;
 
 /** The content of a key that says everything by being there. */
 export const NOTHING = Buffer.alloc(0);
+
+/** What a commit needs. */
+export interface Need {
+  /** Bytes by which the file may grow through it, at the most. */
+  readonly growth: number;
+  /** Bytes of its largest row, at the most; unless given, as many as `growth`, and those of essential commits fit on a page. */
+  readonly largest?: number;
+  /** It removes, or it is needed before something can be removed: it may use what is kept for a full disk. */
+  readonly isEssential?: boolean;
+}
 
 /** What the topic index has of a topic. */
 export interface Filed {
@@ -213,10 +238,10 @@ export class Store {
 
   /**
    * Makes all puts and removes of `operations` in one transaction, off this thread; resolves when it has been synced.
-   * @param growth bytes by which the file may grow through it, at the most
+   * @throws NoRoom when the disk is full: nothing was begun then
    */
-  async commit(operations: () => void, growth: number): Promise<void> {
-    await this.reserve.ensure(bytesUsed(this.tables.root), growth + GROWTH_OF_COMMIT);
+  async commit(operations: () => void, need: Need): Promise<void> {
+    await this.#makeRoom(need);
     // Meanwhile, so that it costs no time: what is committed into a file that was removed must not count.
     const moved = this.file.checkWithCommit().catch((error: unknown) => error as Error);
     try {
@@ -229,6 +254,58 @@ export class Store {
     }
     const error = await moved;
     if (error) throw error;
+  }
+
+  /** Finds out whether more than one small write will succeed. */
+  async hasRoom(): Promise<boolean> {
+    try {
+      await this.reserve.ensure(bytesUsed(this.tables.root), ROOM_TO_GO_ON + GROWTH_OF_COMMIT);
+      return true;
+    } catch (error) {
+      if (!(error instanceof NoRoom)) throw error;
+      return this.#fits({ growth: ROOM_INSIDE, largest: 0 });
+    }
+  }
+
+  async #makeRoom(need: Need): Promise<void> {
+    try {
+      await this.reserve.ensure(bytesUsed(this.tables.root), need.growth + GROWTH_OF_COMMIT);
+    } catch (error) {
+      if (!(error instanceof NoRoom) || !this.#fits(need)) throw error;
+    }
+  }
+
+  /** Whether a commit has room within the file as it is. */
+  #fits({ growth, isEssential = false, largest = isEssential ? 0 : growth }: Need): boolean {
+    const { root } = this.tables;
+    const { pageSize } = envOf(root).stat();
+    const left = this.reserve.left(bytesUsed(root));
+    let missing = growth + GROWTH_OF_COMMIT;
+    if (isEssential) missing -= left;
+    if (missing <= 0) return true;
+    if (left < (isEssential ? LEAST_RESERVE : LEAST_FOR_ORDINARY)) return false;
+    // Each page that LMDB takes spoils one run at the most: so with as many runs as pages each row finds one.
+    const pages = Math.floor((24 + largest) / pageSize) + 1;
+    let runs = 0;
+    this.refresh();
+    for (const run of this.reserve.freeRuns(this.#oldestReader())) {
+      missing -= Math.floor(run / pages) * pageSize;
+      if (missing <= 0 && pages === 1) return true;
+      // LMDB may not find all of them: all that it needs then has to fit into the reserve.
+      if (++runs > MOST_RUNS && pages > 1) return growth + GROWTH_OF_COMMIT <= left - LEAST_FOR_ORDINARY;
+    }
+    return missing <= 0;
+  }
+
+  /** The commit that the oldest reader reads, of this process or another. Infinity where there is none. */
+  #oldestReader(): number {
+    let oldest = Infinity;
+    // A line for each reader: its process, its thread, and the commit, or a dash.
+    for (const line of String(this.tables.root.readerList()).split('\n')) {
+      const [, , commit] = line.trim().split(/\s+/);
+      if (commit !== undefined && /^\d+$/.test(commit)) oldest = Math.min(oldest, Number(commit));
+    }
+    return oldest;
   }
 
   /** @throws DataFileMoved */
@@ -272,7 +349,7 @@ export class Store {
       // A crash of an earlier version, at its first start, left a store in which nothing was ever written.
       const isUsed = envOf(this.tables.root).info().lastTxnId > TRANSACTIONS_TO_BEGIN;
       if (isUsed || this.#sizes.get('entries') || this.#sizes.get('records')) throw damaged('the value "format"');
-      await this.commit(() => begin(meta), 0);
+      await this.commit(() => begin(meta), { growth: 0 });
     } else {
       await migrate(this, this.folder, Number(format));
       this.#check();
@@ -312,7 +389,7 @@ export async function makeStore(path: string, file: FileHandle, importing: strin
   let reserve: Reserve | undefined;
   try {
     reserve = await Reserve.of(path);
-    await reserve.ensure(bytesUsed(root), GROWTH_OF_COMMIT);
+    await reserve.ensure(bytesUsed(root), GROWTH_OF_COMMIT, 0);
     const { meta } = openTables(root);
     const write = () => {
       begin(meta);

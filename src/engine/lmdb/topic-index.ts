@@ -9,6 +9,9 @@ import type { Recovering, Writer } from './writer.js';
 /** Entries filed in one commit: few enough that neither the event loop nor the senders notice. */
 const STEP = 2_000;
 
+/** The same while room is short: few enough that a commit fits into what is kept for a full disk. */
+export const SHORT_STEP = 16;
+
 /** Topics that are looked through before others have a turn. */
 const TOPICS_AT_A_TIME = 1_000;
 
@@ -201,6 +204,7 @@ export class TopicIndex implements Recovering {
       await this.writer.write({
         weight: 4,
         growth: 4 * GROWTH_OF_CHANGE,
+        isEssential: true,
         write: () => {
           this.#erasing.add(seq);
           removeEntries(this.store, [entry]);
@@ -226,6 +230,7 @@ export class TopicIndex implements Recovering {
     return this.writer.write({
       weight: 2,
       growth: 2 * GROWTH_OF_CHANGE,
+      isEssential: true,
       write: () => {
         this.#dropping.set(topic, last);
         void this.store.drops.put(topic, last);
@@ -247,6 +252,7 @@ export class TopicIndex implements Recovering {
     return this.writer.write({
       weight: done.length,
       growth: done.length * GROWTH_OF_CHANGE,
+      isEssential: true,
       write: () => {
         for (const one of done) if (over(one)) void this.store.drops.remove(one[0]);
       },
@@ -267,13 +273,15 @@ export class TopicIndex implements Recovering {
       this.#tail = new Tail();
     }
     const tail = this.#filing;
-    for (const step of stepsOf(tail.topics())) await this.inTurn(() => this.#fileStep(tail, step, told));
-    for (let at = 0; at < tail.expiring.length; at += STEP) {
-      await this.inTurn(() => this.#fileExpiring(tail, tail.expiring.slice(at, at + STEP)));
+    const most = this.writer.isShort ? SHORT_STEP : STEP;
+    for (const step of stepsOf(tail.topics(), most)) await this.inTurn(() => this.#fileStep(tail, step, told));
+    for (let at = 0; at < tail.expiring.length; at += most) {
+      await this.inTurn(() => this.#fileExpiring(tail, tail.expiring.slice(at, at + most)));
     }
     await this.writer.write({
       weight: 1,
       growth: GROWTH_OF_CHANGE,
+      isEssential: true,
       write: () => void this.store.meta.put('filed', tail.last),
       committed: () => {
         this.#filed = tail.last;
@@ -306,6 +314,7 @@ export class TopicIndex implements Recovering {
       weight: rows + step.length,
       // What is filed of one topic is side by side.
       growth: rows * ROW + step.length * 2 * GROWTH_OF_CHANGE,
+      isEssential: true,
       write: () => {
         const states = step.map(([topic]) => filed.get(topic) ?? { count: 0, newest: 0 });
         for (const [at, [topic, seqs]] of step.entries()) {
@@ -327,6 +336,7 @@ export class TopicIndex implements Recovering {
     return this.writer.write({
       weight: expiring.length,
       growth: expiring.length * GROWTH_OF_CHANGE,
+      isEssential: true,
       write: () => {
         for (const [expiresAt, seq] of expiring) {
           if (!tail.isErased(seq)) void this.store.expiries.put([expiresAt, seq], NOTHING);
@@ -338,10 +348,10 @@ export class TopicIndex implements Recovering {
 
 type Step = [Topic, readonly number[]][];
 
-/** Parts of at most STEP entries. A topic with more than that is in several. */
-function* stepsOf(topics: Iterable<[Topic, readonly number[]]>): Iterable<Step> {
+/** Parts of at most so many entries. A topic with more than that is in several. */
+function* stepsOf(topics: Iterable<[Topic, readonly number[]]>, most: number): Iterable<Step> {
   let step: Step = [];
-  let room = STEP;
+  let room = most;
   for (const [topic, seqs] of topics) {
     for (let at = 0; at < seqs.length;) {
       const part = seqs.slice(at, at + room);
@@ -351,7 +361,7 @@ function* stepsOf(topics: Iterable<[Topic, readonly number[]]>): Iterable<Step> 
       if (room > 0) continue;
       yield step;
       step = [];
-      room = STEP;
+      room = most;
     }
   }
   if (step.length > 0) yield step;

@@ -1,10 +1,10 @@
-import type { Entry, Retention, Topic } from '../engine.js';
+import { type Entry, EngineUnavailable, type Retention, type Topic } from '../engine.js';
 import type { Dedup } from './dedup.js';
 import { damaged } from './damage.js';
 import { appendedAt, decodeEntry, isExpired } from './record.js';
 import { removeEntries } from './removal.js';
 import { GROWTH_OF_CHANGE, type Store } from './store.js';
-import type { TopicIndex } from './topic-index.js';
+import { SHORT_STEP, type TopicIndex } from './topic-index.js';
 import type { Writer } from './writer.js';
 
 /** Entries removed in one write: few enough that neither the event loop nor the senders notice. */
@@ -56,7 +56,7 @@ export class Trimmer {
 
   /** Does what there is to do, unless it is at it. */
   work(): void {
-    if (this.#closed || this.writer.trouble !== null) return;
+    if (this.#closed || !this.writer.takesEssential) return;
     if (!this.#working) this.#begin(() => this.#work());
   }
 
@@ -69,6 +69,8 @@ export class Trimmer {
   #begin(work: () => Promise<void>): void {
     this.#working = work()
       .catch((error: unknown) => {
+        // A large step may find no room where a small one does.
+        if (error instanceof EngineUnavailable && this.writer.isShort) return;
         // That nothing can be written is known; what is left is removed another time.
         if (this.writer.trouble === null && this.writer.failureOf(error) === error) this.onError(error as Error);
       })
@@ -78,15 +80,29 @@ export class Trimmer {
 
   async #work(): Promise<void> {
     for (let more = true; more && !this.#closed;) {
-      await this.index.file((topic, count) => {
-        this.#noteCount(topic, count);
-      });
+      await this.#file();
       more = false;
       // Each takes a step only, so that none keeps the others waiting for long.
       for (const step of [this.#dropped, this.#expired, this.#surplus, this.#old, this.#forget]) {
         if (!this.#closed && (await this.index.inTurn(() => step.call(this)))) more = true;
       }
     }
+  }
+
+  async #file(): Promise<void> {
+    try {
+      await this.index.file((topic, count) => {
+        this.#noteCount(topic, count);
+      });
+    } catch (error) {
+      // Removals may give the room that filing needs.
+      if (!(error instanceof EngineUnavailable) || !this.writer.takesEssential || !this.writer.isShort) throw error;
+    }
+  }
+
+  /** Entries removed in one write. */
+  get #step(): number {
+    return this.writer.isShort ? SHORT_STEP : STEP;
   }
 
   /** The number of entries to be kept may be another one than when the folder was used last. */
@@ -108,7 +124,8 @@ export class Trimmer {
   }
 
   async #dropped(): Promise<boolean> {
-    let room = STEP;
+    const step = this.#step;
+    let room = step;
     const found: Entry[] = [];
     const done: [Topic, number][] = [];
     for (const [topic, last] of this.index.drops) {
@@ -118,25 +135,27 @@ export class Trimmer {
       if (room <= 0) break;
       if (!this.index.isWaiting(topic, last)) done.push([topic, last]);
       // To look at a topic costs the event loop something, also where nothing is left of it.
-      if (done.length === STEP) break;
+      if (done.length === step) break;
     }
     await this.#remove(found);
     if (done.length > 0) await this.index.dropsDone(done);
-    return room === 0 || done.length === STEP;
+    return room === 0 || done.length === step;
   }
 
   async #expired(): Promise<boolean> {
     const { expiries } = this.store;
-    const due = [...expiries.getKeys({ end: [this.now(), Infinity], limit: STEP })];
+    const limit = this.#step;
+    const due = [...expiries.getKeys({ end: [this.now(), Infinity], limit })];
     await this.#remove(due.flatMap(([, seq]) => this.#stored(seq) ?? []));
-    return due.length === STEP;
+    return due.length === limit;
   }
 
   async #surplus(): Promise<boolean> {
+    const step = this.#step;
     for (const topic of this.#crowded) {
       const surplus = (this.store.filed.get(topic)?.count ?? 0) - this.retention.maxEntries;
-      if (surplus > 0) await this.#remove(this.#oldestOf(topic, this.index.filed, Math.min(surplus, STEP)));
-      if (surplus <= STEP) this.#crowded.delete(topic);
+      if (surplus > 0) await this.#remove(this.#oldestOf(topic, this.index.filed, Math.min(surplus, step)));
+      if (surplus <= step) this.#crowded.delete(topic);
       return this.#crowded.size > 0;
     }
     return false;
@@ -146,7 +165,7 @@ export class Trimmer {
   async #old(): Promise<boolean> {
     const oldest = this.now() - this.retention.maxAge;
     const found: Entry[] = [];
-    const range = { start: this.#lasting + 1, end: this.index.filed + 1, limit: STEP };
+    const range = { start: this.#lasting + 1, end: this.index.filed + 1, limit: this.#step };
     let seen = 0;
     let last = this.#lasting;
     for (const { key, value } of this.store.entries.getRange(range)) {
@@ -158,11 +177,11 @@ export class Trimmer {
     }
     await this.#remove(found);
     this.#lasting = last;
-    return seen === STEP;
+    return seen === range.limit;
   }
 
   #forget(): Promise<boolean> {
-    return this.dedup.forget(this.writer, STEP);
+    return this.dedup.forget(this.writer, this.#step);
   }
 
   #oldestOf(topic: Topic, last: number, limit: number): Entry[] {
@@ -187,6 +206,7 @@ export class Trimmer {
     await this.writer.write({
       weight: found.length * 3,
       growth: found.length * 4 * GROWTH_OF_CHANGE,
+      isEssential: true,
       write: () => {
         const raised = new Map<Topic, number>();
         for (const entry of found) {

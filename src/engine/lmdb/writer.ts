@@ -1,14 +1,13 @@
 import { type EngineDamaged, EngineUnavailable } from '../engine.js';
 import { asDamage } from './damage.js';
 import { CHECK_EVERY, DataFileMoved } from './data-file.js';
-import type { Store } from './store.js';
+import { NoRoom } from './reserve.js';
+import type { Need, Store } from './store.js';
 
 /** Something to be written, in one commit as a whole. */
-export interface Work {
+export interface Work extends Need {
   /** How many puts and removes it is, roughly. */
   readonly weight: number;
-  /** By how many bytes the file may grow through it, at the most. */
-  readonly growth: number;
   /** Its turn has come: from now on it stays as it is, also while room for it is got. */
   sealed?(): void;
   /**
@@ -41,8 +40,13 @@ const PROBE_EVERY = 1_000;
  */
 const STALLED_AFTER = 5;
 
-/** Bytes by which the file must be able to grow, for more than one small write to succeed. */
-const ROOM_TO_GO_ON = 1024 * 1024;
+/** While room is short, essential works go into one commit up to so many bytes of growth: it has to fit into the reserve. */
+const SHORT_COMMIT = 256 * 1024;
+
+/** Milliseconds for which room counts as short after the disk has refused it. */
+const SHORT_FOR = 60_000;
+
+const PROBE: Need = { growth: 4096, isEssential: true };
 
 const CLOSED = 'The engine is closed.';
 
@@ -51,7 +55,9 @@ const CLOSED = 'The engine is closed.';
  * which they were asked for; each resolves when its commit is synced. One commit at a time: what fails then is known, and
  * nothing that came later can have been stored before it.
  *
- * After a failure everything is refused until a write of its own has succeeded. A commit that the disk does not end counts as
+ * On a full disk essential works alone are taken, until there is room again: on the disk, or within the file.
+ *
+ * After another failure everything is refused until a write of its own has succeeded. A commit that the disk does not end counts as
  * one that failed; whether it is durable is found out when it ends.
  */
 export class Writer {
@@ -64,6 +70,11 @@ export class Writer {
   /** While the file is closed for a moment, to be opened again. */
   #reopening: Promise<void> | undefined;
   #trouble: string | null = null;
+  /** Why the disk has no room. Essential works are taken all the same. */
+  #full: string | null = null;
+  #roomTriedAt = -Infinity;
+  /** Until then room is short, on the clock of performance.now(). */
+  #shortUntil = -Infinity;
   /** The first that was met: it lasts until the operator has acted. */
   #damage: EngineDamaged | undefined;
   #closed = false;
@@ -81,7 +92,17 @@ export class Writer {
   /** Null while writing works, else why it does not. */
   get trouble(): string | null {
     if (this.#closed) return 'the engine is closed';
-    return this.#damage ? inSentence(this.#damage.message) : this.#trouble;
+    return this.#damage ? inSentence(this.#damage.message) : (this.#trouble ?? this.#full);
+  }
+
+  /** Whether essential works are taken. */
+  get takesEssential(): boolean {
+    return !this.#closed && !this.#damage && this.#trouble === null;
+  }
+
+  /** Whether the disk has refused room of late: what is to be removed is to be removed in small steps then. */
+  get isShort(): boolean {
+    return this.#full !== null || performance.now() < this.#shortUntil;
   }
 
   /**
@@ -133,13 +154,19 @@ export class Writer {
 
   /** @throws EngineUnavailable while nothing is taken */
   assertWritable(): void {
+    this.#assertTakesEssential();
+    if (this.#full !== null) throw this.#refusal();
+  }
+
+  #assertTakesEssential(): void {
     if (this.#closed || this.#trouble !== null) throw this.#refusal();
     if (this.#damage) throw this.#damage;
   }
 
   /** @throws EngineUnavailable when it was not taken or could not be committed */
   async write(work: Work): Promise<void> {
-    this.assertWritable();
+    if (work.isEssential) this.#assertTakesEssential();
+    else this.assertWritable();
     return new Promise((resolve, reject) => {
       this.#queue.push({ work, resolve, reject });
       this.#running ??= this.#run();
@@ -164,7 +191,6 @@ export class Writer {
       let failed: Map<Queued, unknown> | undefined;
       const flight = this.#begin(batch);
       try {
-        const growth = batch.reduce((sum, { work }) => sum + work.growth, 0);
         await this.store.commit(() => {
           for (const queued of batch) {
             try {
@@ -173,8 +199,13 @@ export class Writer {
               (failed ??= new Map<Queued, unknown>()).set(queued, error);
             }
           }
-        }, growth);
+        }, needOf(batch));
       } catch (error) {
+        if (error instanceof NoRoom && !flight.isGivenUp) {
+          this.#flight = undefined;
+          this.#noRoom(error, batch);
+          continue;
+        }
         this.#end(flight, error as Error);
         break;
       }
@@ -182,6 +213,7 @@ export class Writer {
       const done = failed ? this.#withoutFailed(batch, failed) : batch;
       for (const { work } of done) this.#tell(() => work.committed?.());
       for (const { resolve } of done) resolve();
+      if (this.#full !== null && !(await this.#tryRoom())) break;
     }
     this.#running = undefined;
   }
@@ -201,8 +233,55 @@ export class Writer {
       this.#running = undefined;
       return;
     }
-    if (this.#end(flight)) return this.#run();
+    if (this.#end(flight) && (this.#full === null || (await this.#tryRoom()))) return this.#run();
     this.#running = undefined;
+  }
+
+  /** Works that were to be committed together have no room. Nothing of them is written. */
+  #noRoom(error: NoRoom, batch: readonly Queued[]): void {
+    const wasShort = this.isShort;
+    this.#shortUntil = performance.now() + SHORT_FOR;
+    const isEssential = batch.every(({ work }) => work.isEssential);
+    if (batch.length > 1 && (isEssential ? !wasShort : batch.some(({ work }) => work.isEssential))) {
+      // From now on one kind at a time, and less at a time.
+      this.#queue.unshift(...batch);
+      return;
+    }
+    // A large step may find no room where there is some.
+    if (!isEssential || needOf(batch).growth <= SHORT_COMMIT) this.#becomeFull(error);
+    const refused = isEssential ? [...batch] : [...batch, ...this.#queue.filter(({ work }) => !work.isEssential)];
+    if (!isEssential) this.#queue = this.#queue.filter(({ work }) => work.isEssential);
+    const refusal = new EngineUnavailable(`The engine cannot take this now: ${fullOf(error)}.`, { cause: error });
+    for (const { work } of refused) this.#tell(() => work.failed?.());
+    for (const { reject } of refused) reject(refusal);
+  }
+
+  #becomeFull(error: NoRoom): void {
+    if (this.#full === null) this.onError(new Error(`Messages are refused: ${fullOf(error)}.`, { cause: error }));
+    this.#full = fullOf(error);
+    this.#roomTriedAt = performance.now();
+  }
+
+  /**
+   * Finds out, once in a while, whether there is room again.
+   * @returns false when the disk has failed, or was given up
+   */
+  async #tryRoom(): Promise<boolean> {
+    if (performance.now() - this.#roomTriedAt < PROBE_EVERY) return true;
+    this.#roomTriedAt = performance.now();
+    const flight = this.#begin([]);
+    let hasRoom;
+    try {
+      hasRoom = await this.store.hasRoom();
+    } catch (error) {
+      return this.#end(flight, error as Error);
+    }
+    if (!this.#end(flight)) return false;
+    if (hasRoom) {
+      this.#full = null;
+      for (const one of this.#recovering) this.#tell(() => one.recover());
+    }
+    return true;
   }
 
   #begin(batch: readonly Queued[]): Flight {
@@ -243,10 +322,16 @@ export class Writer {
   }
 
   #take(): Queued[] {
+    const { isShort } = this;
+    const isEssential = this.#queue[0]?.work.isEssential ?? false;
     let weight = 0;
+    let growth = 0;
     const end = this.#queue.findIndex(({ work }, at) => {
       weight += work.weight;
-      return at > 0 && weight > COMMIT_WEIGHT;
+      growth += work.growth;
+      if (at === 0) return false;
+      if (weight > COMMIT_WEIGHT) return true;
+      return isShort && ((work.isEssential ?? false) !== isEssential || (isEssential && growth > SHORT_COMMIT));
     });
     const taken = this.#queue.splice(0, end < 0 ? this.#queue.length : end);
     for (const { work } of taken) work.sealed?.();
@@ -282,7 +367,7 @@ export class Writer {
 
   #refusal(cause?: Error): EngineUnavailable {
     if (this.#closed && !cause) return new EngineUnavailable(CLOSED);
-    return new EngineUnavailable(`The engine cannot take this now: ${this.#trouble}.`, { cause });
+    return new EngineUnavailable(`The engine cannot take this now: ${this.#trouble ?? this.#full}.`, { cause });
   }
 
   /**
@@ -304,7 +389,9 @@ export class Writer {
       try {
         // Before anything is written: a file that was removed may be in the midst of being copied.
         await this.store.check();
-        await this.store.commit(() => void this.store.meta.put('probe', 0), ROOM_TO_GO_ON);
+        if (await this.store.hasRoom()) this.#full = null;
+        else this.#becomeFull(new NoRoom('no space left on device'));
+        await this.store.commit(() => void this.store.meta.put('probe', 0), PROBE);
         break;
       } catch (error) {
         this.#trouble = troubleOf(error as Error);
@@ -343,6 +430,23 @@ function inSentence(message: string): string {
 /** What is wrong, without a path: clients are told. */
 function troubleOf(error: Error): string {
   return error instanceof DataFileMoved ? error.brief : `the data folder cannot be written: ${error.message}`;
+}
+
+function fullOf({ message }: NoRoom): string {
+  return `the disk of the data folder is full (${message}): free some of it, enlarge it, or keep less (--keep-messages, --keep-days)`;
+}
+
+/** What works need that are committed together. */
+function needOf(batch: readonly Queued[]): Need {
+  let growth = 0;
+  let largest = 0;
+  let isEssential = true;
+  for (const { work } of batch) {
+    growth += work.growth;
+    largest = Math.max(largest, work.largest ?? (work.isEssential ? 0 : work.growth));
+    isEssential &&= work.isEssential ?? false;
+  }
+  return { growth, largest, isEssential };
 }
 
 /** What the disk is asked for, and has not ended. */
