@@ -168,6 +168,7 @@ export class Clients {
     this.#grace = new Grace(options.grace, (index) => this.#expire(index), {
       // A copy that is behind would remove a client that has long been back by way of another process.
       prepare: () => engine.leases.catchUp(),
+      isWell: () => engine.health() === null,
     });
   }
 

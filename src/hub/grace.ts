@@ -24,13 +24,15 @@ export interface GraceOptions {
    * Awaited before grace times end; those that begin anew meanwhile do not end. While it rejects none ends.
    */
   readonly prepare?: () => Promise<void>;
+  /** Whether the engine works at this moment. When it works again, all grace begins anew. */
+  readonly isWell?: () => boolean;
 }
 
 /**
  * Who is away, and until when it may return, on a clock that nobody sets. All wait equally long, so the order in which they
  * began to wait is the order in which they are due: a Map keeps it, and one timer for the first of them serves any number.
  *
- * After a standstill of this process all grace begins anew: a client could not return, or its return was not read.
+ * After a standstill of this process or of its engine all grace begins anew: a client could not return, or its return was not read.
  */
 export class Grace {
   readonly #due = new Map<ClientIndex, number>();
@@ -52,7 +54,7 @@ export class Grace {
   ) {
     // At least as long as a busy event loop may be late, and less than a grace time of a second.
     const bound = Math.min(Math.max(milliseconds / 4, 250), 1_000);
-    this.#standstill = new Standstill(bound, () => this.restart());
+    this.#standstill = new Standstill(bound, () => this.restart(), options.isWell);
   }
 
   /** Its time begins, or begins anew. */

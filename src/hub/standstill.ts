@@ -7,20 +7,25 @@ const EVERY = 250;
  *
  * Two clocks are compared with the moment at which a timer was due. The steady one does not go on in a machine that is
  * suspended, the time of day does; an operator who sets the time of day forward looks the same, which does no harm.
+ *
+ * An engine that did not work until now is the same: clients that came back meanwhile were turned away.
  */
 export class Standstill {
   #count = 0;
   #steady = 0;
   #wall = 0;
+  #wasWell = true;
   #timer: NodeJS.Timeout | undefined;
 
   /**
    * @param bound how many milliseconds late a timer may be
    * @param happened called after each standstill, before anything else is decided
+   * @param isWell whether the engine works at this moment
    */
   constructor(
     private readonly bound: number,
     private readonly happened: () => void,
+    private readonly isWell: () => boolean = () => true,
   ) {}
 
   /** Begins to watch, unless it does; keeps no process alive. */
@@ -48,7 +53,10 @@ export class Standstill {
     const gone = Math.max(steady - this.#steady, wall - this.#wall);
     this.#steady = steady;
     this.#wall = wall;
-    if (gone <= EVERY + this.bound) return;
+    const isWell = this.isWell();
+    const recovered = isWell && !this.#wasWell;
+    this.#wasWell = isWell;
+    if (gone <= EVERY + this.bound && !recovered) return;
     this.#count++;
     this.happened();
   }
