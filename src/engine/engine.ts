@@ -127,6 +127,9 @@ export interface Log {
    * tells it by `seq`.) All listeners of one process, whatever their topics, see the one order of the log. A listener must not throw.
    * Nothing is given before it is durable.
    *
+   * Where a process was cut off and makes up for what it missed, its listeners of the directory have been given the records that
+   * were stored before an entry, before they are told of that entry.
+   *
    * Where an engine has several machines and one that leads them hands over while entries of several topics are on their way,
    * one may be told after others that are behind it. It is marked as `late` then, and has not been told before.
    */

@@ -89,6 +89,24 @@ async function tests(): Promise<void> {
     t.same(await far.directory.get('client/2').then((record) => record?.value), 'new');
   });
 
+  void t.test('records come before what was appended after them, through a cut as well', async (t) => {
+    const { near, far, proxy } = await two(t);
+    const told: string[] = [];
+    await far.directory.watch('client/', ({ key }) => told.push(key));
+    await far.log.follow(topic('room.a'), (one) => told.push(textsOf([one])[0] as string));
+    for (let round = 0; round < 3; round++) {
+      proxy.cut();
+      await waitFor(async () => far.health() !== null);
+      // More than is read of the directory at a time.
+      const keys = Array.from({ length: 300 }, (_, n) => `client/${1 + round * 300 + n}`);
+      for (const key of keys) await near.directory.put(key, 1, null);
+      await near.log.append([entry('room.a', `sent ${round}`)]);
+      proxy.heal();
+      await waitFor(async () => told.includes(`sent ${round}`));
+      t.same(told.splice(0), [...keys, `sent ${round}`]);
+    }
+  });
+
   void t.test('numbers are unique though two engines hand them out', async (t) => {
     const { near, far } = await two(t);
     const numbers = await Promise.all(

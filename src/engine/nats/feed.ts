@@ -32,6 +32,8 @@ interface Arrived {
 
 export interface FeedOptions {
   readonly now: () => number;
+  /** Resolves when the copy of the directory has all that was stored before the call. @throws EngineUnavailable */
+  readonly directoryCaughtUp: () => Promise<void>;
 }
 
 /** What was before an entry that was read: it may have been anything. */
@@ -195,6 +197,9 @@ export class Feed {
       this.#doubtful = false;
       try {
         const last = await this.log.last();
+        // Before a reader is given what was sent after it had entered or left a room, the hub knows that it did: else it would
+        // pass by what is for it, or be given what is not.
+        await this.options.directoryCaughtUp();
         const missed = await this.#missed(last);
         const indexes = await this.#indexesFor([...missed, ...(this.#held ?? [])]);
         if (this.#doubtful) continue;

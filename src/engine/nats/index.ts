@@ -144,7 +144,7 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
   const reserve = new StorageReserve({ link, names, publisher, leases }, onError);
   const bucket = new Bucket(link, names, publisher, reads, bucketState, reserve);
   const indexes = new TopicIndexes(names, reads);
-  const feed = new Feed(link, names, reads, state, indexes, { now });
+  const feed = new Feed(link, names, reads, state, indexes, { now, directoryCaughtUp: () => bucket.catchUp() });
   const pulse = new Pulse(link, state, bucketState, keysState, feed, bucket);
   await bucket.open();
   await pulse.open();
