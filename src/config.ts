@@ -114,7 +114,7 @@ const settings = z.object({
     takes: '1, 3 or 5',
     help: 'on how many NATS servers everything is stored before it counts; unless set, 3 if so many are named, else 1',
   }),
-  /** Whether to go on behind a loss of what was stored, with a new epoch, instead of refusing to start. */
+  /** Whether to go on after a loss of stored messages, with a new epoch, instead of refusing to start. */
   acceptLoss: toggle().optional().register(descriptions, {
     value: '',
     takes: 'true or false',

@@ -221,7 +221,7 @@ async function stop(app: App, underWay: UnderWay, hub: Hub, engine: Engine): Pro
   await inTime(engine.close(), CLOSE_LIMIT);
 }
 
-/** @throws EngineStalled when it is not done within so many milliseconds */
+/** @throws EngineStalled when it is not done within this many milliseconds */
 async function inTime(work: Promise<void>, milliseconds: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

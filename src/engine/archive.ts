@@ -59,7 +59,7 @@ export interface ArchiveSource {
   /** All records; a second time in the same order, if nothing has changed. */
   records(): AsyncIterable<ArchivedRecord>;
   /**
-   * Entries of all topics behind this place that are kept and have not expired, in ascending order. The last part: a source that
+   * Entries of all topics after this place that are kept and have not expired, in ascending order. The last part: a source that
    * can find out whether it gave everything, and gave one state, throws at the end if it did not.
    */
   entries(after: Seq): AsyncIterable<ArchivedEntry>;

@@ -127,7 +127,7 @@ export class AnswerMemory {
     });
   }
 
-  /** Has a reservation hold so many bytes. */
+  /** Has a reservation hold this many bytes. */
   set(reservation: Reservation, bytes: number, large: boolean): void {
     const of = this.#count(reservation.address);
     const more = bytes - reservation.bytes;
@@ -254,7 +254,7 @@ export class Reservation {
   }
 
   /**
-   * Reserves what an answer takes that is built of so many bytes, instead of what is reserved so far.
+   * Reserves what an answer takes that is built of this many bytes, instead of what is reserved so far.
    * @returns undefined where there is memory at once. Else a promise that resolves when there is; until then nothing is reserved,
    *   and what was read before must not be kept
    * @throws AnswerRefused, at once or by the promise
@@ -264,7 +264,7 @@ export class Reservation {
     return this.memory.reserve(this, entryBytes);
   }
 
-  /** It takes so many bytes, which are known now. */
+  /** The answer takes this many bytes, which are known now. */
   shrinkTo(bytes: number): void {
     if (!this.#ended) this.memory.set(this, bytes, this.isLarge);
   }

@@ -7,7 +7,7 @@ export interface StreamPlace {
   readonly position: Seq;
   /**
    * Set while the stream gives messages late: up to this place it has given all, and from there to its position maybe not all. A stream
-   * that resumes there gives all behind this place, some of it once more.
+   * that resumes there gives all after this place, some of it once more.
    */
   readonly low?: Seq;
 }

@@ -40,7 +40,7 @@ export interface PausableStreams {
 
 /**
  * Pauses the streams of a client while it enters a room, in all processes. The place at which the membership begins is read during
- * the pause, so no stream stands behind that place, and each stream gives the room's messages in the order of the log.
+ * the pause, so no stream stands after that place, and each stream gives the room's messages in the order of the log.
  *
  * A pause is short and has an end: where a process does not answer, or entering takes too long, streams go on. What they have
  * passed by then comes late and is marked. See Subscription.

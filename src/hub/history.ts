@@ -8,12 +8,12 @@ export interface PageMemory {
   /** Bytes of messages up to which a page is small, and need not wait for large ones. */
   readonly smallBytes: number;
   /**
-   * Reserves the memory for a page of so many bytes of messages, instead of what is reserved so far.
+   * Reserves the memory for a page of this many bytes of messages, instead of what is reserved so far.
    * @returns undefined where there is memory at once. Else a promise that resolves when there is; nothing is reserved until then,
    *   and what was read before must not be kept
    */
   reserve(bytes: number): Promise<void> | undefined;
-  /** The page takes so many bytes, which are known now. */
+  /** The page takes this many bytes, which are known now. */
   shrinkTo(bytes: number): void;
 }
 

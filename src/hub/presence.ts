@@ -151,7 +151,7 @@ export class Presence {
     }
     if (events.length === 0) return;
     const delivery = new PresenceDelivery(events);
-    // Most clients are in no private room, and what is told of them is the same for all.
+    // Most clients are in no private room, and all watchers get the same of them.
     const differs = events.some(({ client }) => this.clients.isInPrivateRoom(client.index));
     for (const [watcher, viewer] of this.#watchers) {
       watcher.presence(differs ? this.#seenBy(viewer, delivery) : delivery);

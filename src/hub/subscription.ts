@@ -70,7 +70,7 @@ const NONE: readonly never[] = [];
  * reads, so nothing falls between the two, and tells the overlap by the place it has reached. What is relayed past the log can
  * be read nowhere: so it follows before anybody is told that there is a reader.
  *
- * It stands still while its client enters a room, so that the room begins behind its place: see {@link EntryPauses}. A room of which
+ * It stands still while its client enters a room, so that the room begins after its place: see {@link EntryPauses}. A room of which
  * this process hears only later begins at a place that it has passed: what is between is given late, and marked. So ids ascend
  * but for marked ones, and nothing is skipped.
  */

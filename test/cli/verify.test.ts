@@ -134,7 +134,7 @@ void t.test('what is whole of a damaged archive is taken, and of half of one', a
   const other = join(await temporaryFolder(t), 'data');
   t.match(await run(['restore', half, '--data', other]), {
     code: 1,
-    stderr: /is cut short behind line \d+\. [^\n]+--salvage/,
+    stderr: /is cut short after line \d+\. [^\n]+--salvage/,
   });
   t.match(await run(['restore', '--salvage', half, '--data', other]), {
     code: 0,

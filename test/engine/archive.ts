@@ -259,9 +259,9 @@ export function archiveContract(name: string, place: (t: Test) => Promise<Archiv
       [[], /is not an archive/],
       [['{"format":"other"}\n', ...lines.slice(1)], /is not an archive/],
       [[(lines[0] as string).replace('"version":2', '"version":3'), ...lines.slice(1)], /newer InterChat/],
-      [lines.slice(0, 1), /cut short behind line 1\./],
-      [lines.slice(0, 10), /cut short behind line 10\./],
-      [lines.slice(0, -1), /cut short behind line 22\./],
+      [lines.slice(0, 1), /cut short after line 1\./],
+      [lines.slice(0, 10), /cut short after line 10\./],
+      [lines.slice(0, -1), /cut short after line 22\./],
       [[...lines.slice(0, -1), (lines.at(-1) as string).trimEnd()], /cut short/],
       [[...lines.slice(0, 10), ...lines.slice(11)], /more or fewer/],
       [[...lines.slice(0, -2), ...lines.slice(-1)], /more or fewer/],
@@ -309,7 +309,7 @@ export function archiveContract(name: string, place: (t: Test) => Promise<Archiv
       await t.rejects(readAll(), { constructor: ArchiveUnusable, message: /is cut short|is not an archive/ });
     }
     await writeFile(path, Buffer.concat([whole, Buffer.from('x')]));
-    await t.rejects(readAll(), { constructor: ArchiveUnusable, message: /more behind its end/ });
+    await t.rejects(readAll(), { constructor: ArchiveUnusable, message: /more after its end/ });
     const lines = whole.toString().split(/(?<=\n)/);
     await writeFile(path, [...lines.slice(0, 2), ...lines.slice(3), ...lines.slice(2, 3)].join(''));
     await t.rejects(readAll(), ArchiveUnusable, 'a line at another place');

@@ -110,7 +110,7 @@ export class FileOutput implements Output {
     if (number === 0) throw this.#foreign();
     const read = last && readLine(last);
     if (last && read?.kind !== 'entry') throw this.#damaged(number);
-    // Behind the last whole line there may be a part of one.
+    // After the last whole line there may be a part of a line.
     this.#end = read ? end : headerEnd;
     await this.file.truncate(this.#end);
     if (read?.kind !== 'entry') return { finished: false, entries: 0, after: 0 as Seq };

@@ -6,7 +6,7 @@ const LONGEST = 256 * 1024 * 1024;
 /**
  * The lines of a text as it comes in, each without the line feed at its end. What is behind the last line feed is no line:
  * whoever wrote it was interrupted.
- * @returns how many bytes are behind the last line feed
+ * @returns how many bytes follow the last line feed
  * @throws RangeError for one that is longer than any line may be
  */
 export async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, number> {

@@ -7,7 +7,7 @@ export interface Written {
   readonly entries: number;
   /** The place of the last entry, 0 when there is none. */
   readonly after: Seq;
-  /** How many floors and records there are, and of all lines behind the header; undefined where they are to be written yet. */
+  /** How many floors and records there are, and of all lines after the header; undefined where they are to be written yet. */
   readonly rows?: { readonly floors: number; readonly records: number; readonly digest: Digest };
 }
 

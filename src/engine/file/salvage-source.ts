@@ -88,7 +88,7 @@ class FileSalvage implements SalvageSource {
     this.losses.hasSummary = this.#header !== undefined;
     this.losses.entries = said && Math.max(0, said.entries - found.entries);
     this.losses.records = said && Math.max(0, said.records - found.records);
-    // Without an end, nothing says how far it went. Without an entry behind it, a hole ends where the archive does.
+    // Without an end, nothing says how far it went. Without an entry after it, a hole ends where the archive does.
     if (!said || isHole) this.losses.add(before + 1, this.#newest);
     if (this.losses.entries && this.losses.places.length === 0) this.losses.add(1, this.#newest);
     this.losses.settle();

@@ -164,7 +164,7 @@ class ArchiveReader {
   readonly #bytes: AsyncGenerator<Buffer, number>;
   /** The number of the last line that was read, from 1. */
   #number = 0;
-  /** Bytes behind the last line feed. */
+  /** Bytes after the last line feed. */
   #rest = 0;
   #header: Header | undefined;
 
@@ -191,7 +191,7 @@ class ArchiveReader {
   }
 
   /**
-   * All lines behind the header but the end, which says whether they are all.
+   * All lines after the header but the end, which says whether they are all.
    * @throws ArchiveUnusable
    */
   async *lines(): AsyncGenerator<Line> {
@@ -224,7 +224,7 @@ class ArchiveReader {
           this.#assertAll(counts, line.counts);
           if (line.digest !== undefined && line.digest !== digest.text)
             throw this.#damaged('its digest is another one');
-          if ((await this.#next()) !== undefined || this.#rest > 0) throw this.#damaged('there is more behind its end');
+          if ((await this.#next()) !== undefined || this.#rest > 0) throw this.#damaged('there is more after its end');
           return;
       }
       digest.add(bytes);
@@ -261,7 +261,7 @@ class ArchiveReader {
         ? 'Run the export again, which goes on there, then the import, which goes on too'
         : 'Restore another backup';
     return new ArchiveUnusable(
-      `${this.source.name} is cut short behind line ${this.#number}. ${advice}; or run interchat restore --salvage, which takes what is whole.`,
+      `${this.source.name} is cut short after line ${this.#number}. ${advice}; or run interchat restore --salvage, which takes what is whole.`,
     );
   }
 

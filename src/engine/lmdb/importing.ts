@@ -16,7 +16,7 @@ export function assertWhole(importing: string | number | undefined, folder: stri
   throw new EngineUnusable(interrupted(String(importing).endsWith(RESTORED) ? 'restoration' : 'import', folder));
 }
 
-/** What is kept under {@link IMPORTING} before the archive is known: of an import, or with {@link RESTORED} behind it. */
+/** What is kept under {@link IMPORTING} before the archive is known: of an import, or with {@link RESTORED} after it. */
 export const UNKNOWN_ARCHIVE = 'new';
 
 export function interrupted(kind: 'import' | 'restoration', folder: string): string {

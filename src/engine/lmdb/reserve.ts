@@ -99,7 +99,7 @@ export class Reserve {
 }
 
 /**
- * Finds out whether there is room for so many bytes.
+ * Finds out whether there is room for this many bytes.
  * @param file an empty one, which is empty afterwards
  * @throws the error of the file system, such as ENOSPC
  */

@@ -147,7 +147,7 @@ class LmdbSalvage implements SalvageSource {
   }
 }
 
-/** The entry of a row, where it is whole and stands behind a place. */
+/** The entry of a row, where it is whole and stands after a place. */
 function entryIn(row: Row | undefined, before: number): Entry | undefined {
   const seq = row?.key;
   if (!row || typeof seq !== 'number' || seq <= before) return undefined;

@@ -25,7 +25,7 @@ export const SERIES = 'series/';
 export const RESTORATIONS = 'restorations';
 
 /**
- * At a start, the pages with entries are checked where there are at most so many entries: that takes about a second. All other
+ * At a start, the pages with entries are checked where there are at most this many entries: that takes about a second. All other
  * pages are checked at each start.
  */
 const MOST_CHECKED_AT_START = 1_000_000;

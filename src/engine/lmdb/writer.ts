@@ -35,12 +35,12 @@ const LONGEST_GATHERING = 3;
 const PROBE_EVERY = 1_000;
 
 /**
- * A commit that is still under way at so many checks is given up: the disk does not answer. Checks are counted, not time, as
+ * A commit that is still under way at this many checks is given up: the disk does not answer. Checks are counted, not time, as
  * the time in which this process itself stood still proves nothing about the disk.
  */
 const STALLED_AFTER = 5;
 
-/** While room is short, essential works go into one commit up to so many bytes of growth: it has to fit into the reserve. */
+/** While room is short, essential works go into one commit up to this many bytes of growth: it has to fit into the reserve. */
 const SHORT_COMMIT = 256 * 1024;
 
 /** Milliseconds for which room counts as short after the disk has refused it. */

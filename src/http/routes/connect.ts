@@ -109,7 +109,7 @@ const EVENTS = `
 | event | data | id |
 |---|---|---|
 | \`welcome\`, always first, after a \`retry:\` line | WelcomeEvent: who one is, the token, the cursor | the cursor |
-| unnamed, so that \`onmessage\` gets it | StreamMessage | the cursor behind it |
+| unnamed, so that \`onmessage\` gets it | StreamMessage | the cursor after it |
 | \`gap\` | GapEvent: messages between these are no longer kept | |
 | \`presence\`, with \`presence=true\` | PresenceEvent: who came, went, was renamed, entered or left a room | |
 | \`read\` | ReadState: how far this client has read, said on another device | |
