@@ -1,7 +1,6 @@
 import type { EngineConfig } from '../config.js';
 import { stat } from 'node:fs/promises';
 import type { ArchiveSource, ArchiveTarget } from '../engine/archive.js';
-import { EngineUnusable } from '../engine/engine.js';
 import type { SalvageSource } from '../engine/salvage.js';
 
 /**
@@ -40,11 +39,15 @@ export async function openBackupSource({ engine, data }: EngineConfig): Promise<
  * Opens what the settings name, to be filled with a backup.
  * @throws EngineUnusable
  */
-export async function openRestorationTarget({ engine, data }: EngineConfig): Promise<ArchiveTarget> {
+export async function openRestorationTarget({
+  engine,
+  data,
+  replicas,
+  allowUnsafeNats: allowUnsafe,
+}: EngineConfig): Promise<ArchiveTarget> {
   if (engine === 'lmdb') return (await import('../engine/lmdb/archive-target.js')).openLmdbRestoration(data);
-  throw new EngineUnusable(
-    'A backup is restored into a data folder: JetStream cannot leave out the ids that were given after it. Give one with --data, without --engine; NATS takes an export, by interchat import.',
-  );
+  const { openNatsRestoration } = await import('../engine/nats/archive-target.js');
+  return openNatsRestoration({ address: engine, replicas, allowUnsafe });
 }
 
 /**

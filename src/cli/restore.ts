@@ -9,10 +9,10 @@ import type { Losses } from '../engine/salvage.js';
 import { note } from './output.js';
 
 export const command: Command = {
-  usage: 'restore [--salvage] FILE [--data FOLDER]',
+  usage: 'restore [--salvage] FILE [--data FOLDER | --engine nats://HOST/NAME]',
   description: [
-    'Fills a new data folder with what interchat backup has written. Clients, rooms, messages, tokens and cursors are there as they',
-    'were then; whoever has read further since is told a gap. There must be nothing else in the folder.',
+    'Fills the store of a new server, a data folder or a name in NATS, with what interchat backup has written. Clients, rooms, messages,',
+    'tokens and cursors are there as they were then; readers who had read further are told a gap. The store must be empty.',
     'Interrupted, it goes on when it is run again. With - for FILE it reads standard input.',
     'With --salvage it takes what is whole of a damaged backup, export or data folder, and says what is lost.',
   ].join('\n'),

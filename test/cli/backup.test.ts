@@ -265,7 +265,7 @@ void t.test('what cannot be backed up or restored is refused in one line, and le
   const whole = join(folder, 'whole');
   t.match(await run(['backup', whole, '--data', data]), { code: 0 });
   await refused(['restore', whole, '--data', data], 'Another InterChat uses');
-  await refused(['restore', whole, '--engine', 'nats://localhost'], 'interchat import');
+  await refused(['restore', whole, '--engine', 'nats://localhost:1'], 'cannot be reached');
   t.equal(await server.end('SIGTERM'), 0);
   await refused(['restore', whole, '--data', data], 'holds something else');
   t.match(await run(['help']), { code: 0, stdout: / {2}backup .*\n {2}restore / });
@@ -366,8 +366,29 @@ void t.test('after a restoration nobody misses a message silently, and nobody be
     t.ok(Number(await say(url, 'moved')) > newest);
   });
   if (natsMissing) return t.comment(natsMissing);
-  const { url } = (await startNats(t)).servers[0] as NatsServer;
-  t.match(await run(['import', again, '--engine', url]), { code: 1, stderr: /restored from a backup/ });
+  const engine = (await startNats(t)).servers[0] as NatsServer;
+  const fill = async (verb: string, from: string, name: string) => {
+    const args = ['--engine', `${engine.url}/${name}`];
+    t.match(await run([verb, from, ...args]), { code: 0 });
+    t.match(await run([verb, from, ...args]), { code: 0, stderr: /^There is nothing to do/ });
+    const servers = [await spawnServer(t, { folder, args }), await spawnServer(t, { folder, args })] as const;
+    const [one, two] = [servers[0].url, servers[1].url];
+    const id = Number(await say(one, name));
+    t.ok(id > newest, 'no id is given twice');
+    newest = id;
+    const stream = await EventReader.open(t, `${two}/events`, { 'last-event-id': bob.cursor });
+    await stream.until(({ events }) => events.some(({ data }) => data.text === name));
+    t.equal(stream.events.filter(({ event }) => event === 'gap').length, 1);
+    t.match(stream.events[0]?.data, { resumed: true, client: { index: 2 }, token: bob.token });
+    stream.close();
+    t.match((await ask(`${two}/rooms/lobby/messages?after=${last}`)).json, { gap: true });
+    t.match((await ask(`${two}/rooms/lobby/messages?after=${id - 1}`)).json, { gap: false, messages: { length: 1 } });
+    t.equal((await ask(`${one}/clients/3/messages`, { token: carol.token })).status, 401);
+    t.ok((await textsIn(one, 'lobby')).size > 1);
+    for (const server of servers) t.equal(await server.end('SIGTERM'), 0);
+  };
+  await fill('import', again, 'imported');
+  await fill('restore', file, 'restored');
 });
 
 void t.test('docs/backup.md: its commands work as they are printed', async (t) => {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import {
   type ArchivedEntry,
   type ArchivedFloor,
@@ -7,7 +6,8 @@ import {
   type ArchiveTarget,
   ArchiveUnusable,
 } from '../archive.js';
-import type { Restoration, Seq } from '../engine.js';
+import type { Seq } from '../engine.js';
+import { restored } from '../restoration.js';
 import { Batch } from './batch.js';
 import { Dedup } from './dedup.js';
 import { IMPORTED, IMPORTING, RESTORED, UNKNOWN_ARCHIVE } from './importing.js';
@@ -22,15 +22,6 @@ const MANY_WAITING = 20_000;
 
 /** Floors and records written in one commit. */
 const ROWS = 1_000;
-
-/**
- * After a restoration places go on from one that follows from the time: as many for each millisecond since 1970. A log does not
- * grow as fast over any length of time, so this is behind all that was lost, and behind what an earlier restoration has given.
- */
-const PLACES_A_MILLISECOND = 100;
-
-/** Where the clock is wrong, so many places are left out at the least. */
-const PLACES_LEFT_OUT = 1e9;
 
 /**
  * A data folder that is to be filled, made if it is not there. Until that has come to its end no server opens it.
@@ -167,11 +158,4 @@ class LmdbTarget implements ArchiveTarget {
   #change(weight: number, write: () => void, bytes = 0): Promise<void> {
     return this.#writer.write({ weight, growth: 2 * bytes + weight * GROWTH_OF_CHANGE, write });
   }
-}
-
-function restored(summary: ArchiveSummary, now: number): ArchiveSummary {
-  const { epoch, series, last: after, restorations = [] } = summary;
-  const upTo = Math.max(Math.floor(now) * PLACES_A_MILLISECOND, after + PLACES_LEFT_OUT) as Seq;
-  const restoration: Restoration = { epoch, series, after, upTo };
-  return { ...summary, epoch: randomUUID(), last: upTo, restorations: [...restorations, restoration] };
 }

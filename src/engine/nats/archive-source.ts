@@ -8,6 +8,7 @@ import { erasingIn } from './erasures.js';
 import { FLOOR } from './floors.js';
 import { IdleStore, openIdleLink, unusable } from './idle-store.js';
 import { assertWhole, VOID } from './importing.js';
+import { restorationsIn } from './losses.js';
 import type { Link } from './link.js';
 import { RecentKeys } from './recent-keys.js';
 import { type Keyed, particularsOf } from './record.js';
@@ -102,10 +103,13 @@ class NatsSource implements ArchiveSource {
   }
 
   #summary() {
-    const secret = this.store.bucket.get(SECRET)?.value as KeptSecret | undefined;
+    const { bucket } = this.store;
+    const secret = bucket.get(SECRET)?.value as KeptSecret | undefined;
+    const restorations = restorationsIn(bucket);
     return {
       epoch: this.epoch,
       series: Object.fromEntries(this.#sorted(SERIES).map(({ name, value }) => [name, Number(value)])),
+      ...(restorations.length > 0 && { restorations }),
       ...(secret && 'made' in secret && { secret: secret.made }),
     };
   }

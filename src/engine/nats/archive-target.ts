@@ -6,18 +6,20 @@ import {
   type ArchiveTarget,
   ArchiveUnusable,
 } from '../archive.js';
-import type { Json, Seq } from '../engine.js';
+import type { Json, Restoration, Seq } from '../engine.js';
+import { restored } from '../restoration.js';
 import { type NatsAddress, replicasFor } from './address.js';
 import { encodeKey, RECORD, SERIES } from './directory.js';
 import { FLOOR } from './floors.js';
 import { IdleStore, openIdleLink, unusable } from './idle-store.js';
-import { IMPORTED, IMPORTING } from './importing.js';
+import { IMPORTED, IMPORTING, RESTORED } from './importing.js';
 import type { Link } from './link.js';
+import { RESTORATIONS } from './losses.js';
 import { Names } from './names.js';
 import { Places } from './places.js';
 import { ServerVersions } from './server-versions.js';
 import { SECRET } from './shared-settings.js';
-import { beginElsewhere, canBeginAt, changeEpoch, ensureStreams, epochIn } from './streams.js';
+import { changeEpoch, describeSegments, ensureStreams, epochIn } from './streams.js';
 
 export interface NatsTargetOptions {
   readonly address: NatsAddress;
@@ -38,6 +40,18 @@ const ROWS = 500;
  * @throws EngineUnusable when the servers cannot be reached
  */
 export async function openNatsTarget(options: NatsTargetOptions): Promise<ArchiveTarget> {
+  return open(options);
+}
+
+/** The same from a backup, behind which a server has gone on: see Restoration. @throws EngineUnusable */
+export async function openNatsRestoration(
+  options: NatsTargetOptions,
+  now: () => number = Date.now,
+): Promise<ArchiveTarget> {
+  return open(options, now);
+}
+
+async function open(options: NatsTargetOptions, restoring?: () => number): Promise<ArchiveTarget> {
   const { address, replicas = replicasFor(address), allowUnsafe = false } = options;
   const link = await openIdleLink(address);
   try {
@@ -46,7 +60,7 @@ export async function openNatsTarget(options: NatsTargetOptions): Promise<Archiv
     await link.close();
     throw error;
   }
-  return new NatsTarget(link, address, replicas);
+  return new NatsTarget(link, address, replicas, restoring);
 }
 
 class NatsTarget implements ArchiveTarget {
@@ -57,14 +71,11 @@ class NatsTarget implements ArchiveTarget {
     private readonly link: Link,
     private readonly address: NatsAddress,
     private readonly replicas: number,
+    /** The time, where it is a backup that is restored. */
+    private readonly restoring?: () => number,
   ) {}
 
   async begin(summary: ArchiveSummary): Promise<Seq | 'finished'> {
-    if (summary.restorations?.length) {
-      throw new ArchiveUnusable(
-        'This archive is of a server that was restored from a backup, which leaves out more places than NATS can. Give a data folder: --data or INTERCHAT_DATA.',
-      );
-    }
     const { link, address, replicas } = this;
     const names = new Names(address.name);
     try {
@@ -81,29 +92,25 @@ class NatsTarget implements ArchiveTarget {
   async #begin(store: IdleStore, summary: ArchiveSummary, epoch: string): Promise<Seq | 'finished'> {
     const { bucket, state } = store;
     const importing = await bucket.read(IMPORTING);
-    const { last_seq: last, messages } = (await state.info()).state;
+    const { last_seq: last } = (await state.info()).state;
     const where = `${this.address.name} in NATS at ${this.address.servers.join(', ')}`;
     if (importing === undefined) {
-      if (bucket.get(IMPORTED)?.value === nameOf(summary)) return 'finished';
-      if (last > 0 || [RECORD, SERIES, FLOOR].some((prefix) => anyOf(bucket.all(prefix)))) {
+      if (bucket.get(IMPORTED)?.value === this.#nameOf(summary)) return 'finished';
+      if (last > 0 || !store.places.isIdentity || [RECORD, SERIES, FLOOR].some((prefix) => anyOf(bucket.all(prefix)))) {
         throw new ArchiveUnusable(
           `${where} holds something else. Give another name at the end of --engine: nats://HOST/NAME.`,
         );
       }
       if (epoch !== summary.epoch) await changeEpoch(this.link, store.names, summary.epoch);
-      await bucket.put(IMPORTING, nameOf(summary), null);
-    } else if (importing.value !== nameOf(summary)) {
+      await bucket.put(IMPORTING, this.#nameOf(summary), null);
+    } else if (importing.value !== this.#nameOf(summary)) {
       throw new ArchiveUnusable(
-        `An import of another archive into ${where} has not come to its end. Go on with that one, or give another name at the end of --engine: nats://HOST/NAME.`,
+        `Another import into ${where}, or restoration, has not come to its end. Go on with that one, or give another name at the end of --engine: nats://HOST/NAME.`,
       );
     }
-    const begin = async (firstSeq: number) => {
-      if (!canBeginAt(this.link)) return;
-      const options = { replicas: this.replicas, epoch: summary.epoch, firstSeq };
-      await beginElsewhere(this.link, store.names, options, PATIENCE);
-    };
-    this.#begun = { summary, store, places: new Places(store, last, messages === 0, begin) };
-    return last as Seq;
+    this.#begun = { summary, store, places: new Places(store, last) };
+    // A restoration that was interrupted in its last step is already at the place behind which it goes on.
+    return Math.min(store.places.toPlace(last), summary.last) as Seq;
   }
 
   async rows(floors: AsyncIterable<ArchivedFloor>, records: AsyncIterable<ArchivedRecord>): Promise<void> {
@@ -118,18 +125,36 @@ class NatsTarget implements ArchiveTarget {
 
   async finish(): Promise<void> {
     const { summary, store, places } = this.#assertBegun();
-    await places.reach(summary.last);
+    const { epoch, last, restorations } = this.restoring ? this.#restored(summary, this.restoring()) : summary;
+    if (restorations) await this.#put(RESTORATIONS, restorations as unknown as Json);
+    await places.reach(last);
     for (const [name, number] of Object.entries(summary.series)) await this.#put(SERIES + name, number);
     if (summary.secret !== undefined) await this.#put(SECRET, { made: summary.secret });
     await places.clear();
+    if (epoch !== summary.epoch) await changeEpoch(this.link, store.names, epoch);
+    if (!store.places.isIdentity) await describeSegments(this.link, store.names, epoch);
     // In this order: interrupted between the two, it is the last step of an import that is gone on with.
-    await this.#put(IMPORTED, nameOf(summary));
+    await this.#put(IMPORTED, this.#nameOf(summary));
     await store.bucket.remove(IMPORTING);
   }
 
   async close(): Promise<void> {
     await this.#store?.close();
     await this.link.close();
+  }
+
+  /** What an interrupted run has noted of the restoration counts. */
+  #restored(summary: ArchiveSummary, now: number): ArchiveSummary {
+    const { restorations: earlier = [] } = summary;
+    const noted = this.#assertBegun().store.bucket.get(RESTORATIONS)?.value as unknown as Restoration[] | undefined;
+    const all = restored(summary, now);
+    const last = noted?.[earlier.length]?.upTo;
+    return last === undefined ? all : { ...all, last, restorations: noted };
+  }
+
+  /** What stands for an archive in the bucket it fills. */
+  #nameOf({ epoch, snapshot }: ArchiveSummary): string {
+    return `${epoch} ${snapshot}${this.restoring ? RESTORED : ''}`;
   }
 
   /** What an interrupted run has written is there already. */
@@ -160,9 +185,4 @@ async function inRows<Row>(rows: AsyncIterable<Row>, write: (row: Row) => Promis
 function anyOf(all: Iterable<unknown>): boolean {
   for (const _ of all) return true;
   return false;
-}
-
-/** What stands for an archive in the bucket it fills. */
-function nameOf({ epoch, snapshot }: ArchiveSummary): string {
-  return `${epoch} ${snapshot}`;
 }

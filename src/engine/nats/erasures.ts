@@ -2,6 +2,7 @@ import type { JetStreamApiError } from '@nats-io/jetstream';
 import { Conflict, type Seq, type Topic } from '../engine.js';
 import type { Bucket } from './bucket.js';
 import { type Link, unavailable } from './link.js';
+import type { LogPlaces } from './log-places.js';
 import type { Names } from './names.js';
 import type { Notes } from './notes.js';
 import type { Publisher } from './publisher.js';
@@ -14,6 +15,7 @@ import type { TopicIndexes } from './topic-indexes.js';
 export interface ErasuresParts {
   readonly link: Link;
   readonly names: Names;
+  readonly places: LogPlaces;
   readonly publisher: Publisher;
   readonly reads: Reads;
   readonly indexes: TopicIndexes;
@@ -133,12 +135,14 @@ export function erasingIn(bucket: Bucket): Set<number> {
  * @throws EngineUnavailable
  */
 export async function deleteEntry(
-  { link, names, reads }: Pick<ErasuresParts, 'link' | 'names' | 'reads'>,
+  { link, names, places, reads }: Pick<ErasuresParts, 'link' | 'names' | 'places' | 'reads'>,
   seq: number,
   overwrite: boolean,
 ): Promise<void> {
+  const sequence = places.sequenceAt(seq);
+  if (sequence === undefined) return;
   try {
-    await link.jsm.streams.deleteMessage(names.log, seq, overwrite);
+    await link.jsm.streams.deleteMessage(names.log, sequence, overwrite);
   } catch (error) {
     const isGone = (error as JetStreamApiError).code === NOT_DELETED && !(await reads.atLeader(names.log, seq));
     if (!isGone) throw unavailable(error);

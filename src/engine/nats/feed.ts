@@ -2,6 +2,7 @@ import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { Entry, Relayed, Seq, Topic, Unfollow } from '../engine.js';
 import { Followers } from '../followers.js';
 import type { Link } from './link.js';
+import type { LogPlaces } from './log-places.js';
 import type { Names } from './names.js';
 import type { Reads } from './reads.js';
 import { RecentKeys } from './recent-keys.js';
@@ -68,6 +69,7 @@ export class Feed {
     private readonly names: Names,
     private readonly reads: Reads,
     private readonly log: StreamState,
+    private readonly places: LogPlaces,
     private readonly indexes: TopicIndexes,
     private readonly options: FeedOptions,
   ) {
@@ -151,10 +153,12 @@ export class Feed {
 
   #arrived(topic: Topic, followed: Followed, message: Msg): void {
     const { headers, data } = message;
-    const seq = storedAt(headers);
+    const { places } = this;
+    const sequence = storedAt(headers);
     // What is relayed has no place, and is worth nothing later.
-    if (!seq) return this.#followers.tell({ seq: null, topic, body: data });
-    const before = storedBefore(headers);
+    if (!sequence) return this.#followers.tell({ seq: null, topic, body: data });
+    const seq = places.toPlace(sequence);
+    const before = places.toPlace(storedBefore(headers));
     const particulars = particularsOf(headers);
     this.indexes.observe(topic, seq, before, particulars);
     const arrived = { seq, before, topic, body: data, particulars };

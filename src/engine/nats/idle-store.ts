@@ -4,6 +4,8 @@ import { Bucket } from './bucket.js';
 import { Floors } from './floors.js';
 import { NatsLeases } from './leases.js';
 import { Link } from './link.js';
+import { isSegmentedFrom } from './log-description.js';
+import { LogPlaces } from './log-places.js';
 import { Names } from './names.js';
 import { notedNodes, Nodes } from './nodes.js';
 import { Publisher } from './publisher.js';
@@ -25,6 +27,7 @@ export function openIdleLink(address: NatsAddress): Promise<Link> {
  */
 export class IdleStore {
   readonly names: Names;
+  readonly places = new LogPlaces();
   readonly publisher: Publisher;
   readonly reads: Reads;
   readonly state: StreamState;
@@ -40,8 +43,8 @@ export class IdleStore {
   ) {
     this.names = new Names(address.name);
     this.publisher = new Publisher(link);
-    this.reads = new Reads(link);
-    this.state = new StreamState(link, this.names.log);
+    this.reads = new Reads(link, this.names.log, this.places);
+    this.state = new StreamState(link, this.names.log, undefined, this.places);
     const bucketState = new StreamState(link, this.names.bucketStream);
     this.#leases = new NatsLeases(link, this.names, () => notedNodes(this.bucket));
     const { names, publisher, reads } = this;
@@ -60,6 +63,8 @@ export class IdleStore {
     const store = new IdleStore(link, address);
     try {
       await store.bucket.open();
+      await store.places.load(store.bucket);
+      store.places.assertKnown(isSegmentedFrom((await store.state.info()).config.description));
       if (!alone) return store;
       await store.#nodes.join();
       if (store.#leases.others().length === 0) return store;

@@ -12,10 +12,15 @@ export const IMPORTED = 'imported';
  */
 export const VOID = 'void' as Topic;
 
-/** @throws EngineUnusable where an import has filled a part only */
+/** What the name of an archive that is restored ends with: no import goes on with a restoration, and no restoration with an import. */
+export const RESTORED = ' restored';
+
+/** @throws EngineUnusable where an import, or a restoration, has filled a part only */
 export async function assertWhole(bucket: Bucket): Promise<void> {
-  if ((await bucket.read(IMPORTING)) === undefined) return;
+  const importing = await bucket.read(IMPORTING);
+  if (importing === undefined) return;
+  const what = (importing.value as string).endsWith(RESTORED) ? 'A restoration' : 'An import';
   throw new EngineUnusable(
-    'An import into what --engine names has not come to its end. Run it again: it goes on where it was.',
+    `${what} into what --engine names has not come to its end. Run it again: it goes on where it was.`,
   );
 }

@@ -9,6 +9,8 @@ import { Floors } from './floors.js';
 import { NatsLeases } from './leases.js';
 import { assertWhole } from './importing.js';
 import { Link } from './link.js';
+import { isSegmentedFrom } from './log-description.js';
+import { LogPlaces } from './log-places.js';
 import { NatsLog } from './log.js';
 import { Names } from './names.js';
 import { notedNodes, Nodes } from './nodes.js';
@@ -20,7 +22,7 @@ import { ServerVersions } from './server-versions.js';
 import { Agreement, type SharedSettings } from './shared-settings.js';
 import { StorageReserve } from './storage-reserve.js';
 import { StreamState } from './stream-state.js';
-import { openStreams } from './streams.js';
+import { describeSegments, openStreams } from './streams.js';
 import { HighWater } from './high-water.js';
 import { restorationsIn, settleLosses } from './losses.js';
 import { Marks, readMarks } from './marks.js';
@@ -118,7 +120,8 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
   const streams = { replicas, dedupWindow: retention.dedupWindow };
   const { epoch, acceptance } = await openStreams(link, names, streams, accept, PATIENCE);
   const publisher = new Publisher(link);
-  const reads = new Reads(link);
+  const places = new LogPlaces();
+  const reads = new Reads(link, names.log, places);
   const end = (reason: string) => {
     if (link.ended !== null || link.isShut) return;
     link.end(reason);
@@ -137,16 +140,21 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     if (mark?.epoch === other) end('Another node goes on behind a loss of what this one served. Start this one again.');
   };
   publisher.highWater = highWater;
-  const state = new StreamState(link, names.log, highWater);
+  const state = new StreamState(link, names.log, highWater, places);
   const bucketState = new StreamState(link, names.bucketStream, highWater);
   const keysState = new StreamState(link, names.keys, highWater);
   const leases: NatsLeases = new NatsLeases(link, names, () => notedNodes(bucket));
   const reserve = new StorageReserve({ link, names, publisher, leases }, onError);
   const bucket = new Bucket(link, names, publisher, reads, bucketState, reserve);
   const indexes = new TopicIndexes(names, reads);
-  const feed = new Feed(link, names, reads, state, indexes, { now, directoryCaughtUp: () => bucket.catchUp() });
+  const feed = new Feed(link, names, reads, state, places, indexes, { now, directoryCaughtUp: () => bucket.catchUp() });
   const pulse = new Pulse(link, state, bucketState, keysState, feed, bucket);
   await bucket.open();
+  await places.load(bucket, acceptance?.known.segments);
+  const { config } = await state.info();
+  places.assertKnown(isSegmentedFrom(config.description));
+  if (!places.isIdentity && !isSegmentedFrom(config.description)) await describeSegments(link, names, epoch);
+  places.watch(bucket, end);
   await pulse.open();
   const withoutReserve = await reserve.open(replicas);
   if (withoutReserve !== undefined) {
@@ -155,9 +163,9 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     );
   }
   const nodes = new Nodes(link, names, bucket, leases);
-  const marks = new Marks(link, names, publisher, bucket, highWater);
+  const marks = new Marks(link, names, publisher, bucket, highWater, places);
   if (acceptance) {
-    await settleLosses(bucket, acceptance, await state.last());
+    await settleLosses(bucket, acceptance, places, await state.last());
     // From then on this is what a start finds, and nodes that served what was lost end themselves.
     await marks.write();
     options.warn?.(`${acceptance.losses.text} This start goes on without it. Remove --accept-loss.`);
@@ -180,9 +188,9 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
     const oldestKey = () => now() - retention.dedupWindow;
     const notes = new Notes({ bucket, names, publisher, reads, reserve }, oldestKey);
     const dedup = new Dedup({ names, publisher, reads, state, indexes, notes }, oldestKey);
-    const erasures = new Erasures({ link, names, publisher, reads, indexes, bucket, notes, reserve }, now);
+    const erasures = new Erasures({ link, names, places, publisher, reads, indexes, bucket, notes, reserve }, now);
     const log = new NatsLog(
-      { link, names, publisher, reads, state, indexes, feed, floors, notes, dedup, erasures, reserve },
+      { link, names, places, publisher, reads, state, indexes, feed, floors, notes, dedup, erasures, reserve },
       {
         epoch,
         restorations: restorationsIn(bucket),
@@ -190,7 +198,7 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
         appended: (seconds, entries) => observe?.appended?.(seconds, entries),
       },
     );
-    const parts = { link, names, reads, state, indexes, bucket, floors, notes, erasures, leases, reserve };
+    const parts = { link, names, places, reads, state, indexes, bucket, floors, notes, erasures, leases, reserve };
     const trimmer = new Trimmer(parts, retention, now, onError);
     await marks.open(() => leases.isFirst);
     link.watchClock();

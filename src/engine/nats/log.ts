@@ -16,6 +16,7 @@ import type { Erasures } from './erasures.js';
 import type { Feed } from './feed.js';
 import type { Floors } from './floors.js';
 import { asked, type Link } from './link.js';
+import type { LogPlaces } from './log-places.js';
 import type { Names } from './names.js';
 import type { Notes } from './notes.js';
 import type { Publisher } from './publisher.js';
@@ -29,6 +30,7 @@ import type { TopicIndexes } from './topic-indexes.js';
 export interface NatsLogParts {
   readonly link: Link;
   readonly names: Names;
+  readonly places: LogPlaces;
   readonly publisher: Publisher;
   readonly reads: Reads;
   readonly state: StreamState;
@@ -70,7 +72,7 @@ const LARGEST_STEP = 256;
 
 const NOTHING = Promise.resolve();
 
-/** The log, as a stream of JetStream: an entry is a message whose subject is its topic and whose sequence is its place. */
+/** The log, as a stream of JetStream: an entry is a message whose subject is its topic and whose sequence gives its place: see LogPlaces. */
 export class NatsLog implements Log {
   readonly epoch: string;
   readonly restorations: readonly Restoration[];
@@ -161,8 +163,8 @@ export class NatsLog implements Log {
   }
 
   async drop(topic: Topic): Promise<void> {
-    const { link, names, reads, indexes, floors, notes, reserve } = this.parts;
-    link.assertServing();
+    const { names, reads, indexes, floors, notes, reserve } = this.parts;
+    this.parts.link.assertServing();
     const earlier = [...this.#underWay].filter(({ topics }) => topics.has(topic));
     const dropping: Dropping = { topic, later: [] };
     this.#dropping.add(dropping);
@@ -175,7 +177,7 @@ export class NatsLog implements Log {
         const index = await indexes.fresh(topic);
         const seqs = reserve.trouble === null ? undefined : [...index.seqs];
         await notes.keep(topic, index, end - 1);
-        await purge(link, names, topic, end, seqs);
+        await purge(this.parts, topic, end, seqs);
       }
       indexes.removeThrough(topic, end - 1);
       await floors.forget(topic);
@@ -251,9 +253,9 @@ export class NatsLog implements Log {
   }
 
   async #publish(entry: NewEntry, now: number, keyed?: Keyed, noteId?: string): Promise<number> {
-    const { names, publisher } = this.parts;
+    const { names, places, publisher } = this.parts;
     const headers = encodeHeaders(entry, now, keyed, noteId);
-    const seq = await publisher.publish(names.subject(entry.topic), entry.body, headers);
+    const seq = places.toPlace(await publisher.publish(names.subject(entry.topic), entry.body, headers));
     this.#assertTold(entry.topic, seq);
     return seq;
   }
@@ -335,24 +337,31 @@ const AT_ONCE = 32;
  * @throws EngineUnavailable
  */
 export async function purge(
-  link: Link,
-  names: Names,
+  parts: Pick<NatsLogParts, 'link' | 'names' | 'places'>,
   topic: Topic,
   end: number,
   full: readonly number[] | undefined,
 ): Promise<void> {
+  const { link, names, places } = parts;
   // Servers of version 2.9 go on counting what was purged of a part of a stream against max_file_store until they start again.
-  if (full && !link.isFrom(2, 10)) await deleteEach(link, names, end, full);
-  await asked(link.jsm.streams.purge(names.log, { filter: names.subject(topic), seq: end }));
+  if (full && !link.isFrom(2, 10)) await deleteEach(parts, end, full);
+  const seq = places.toSequence(end - 1) + 1;
+  await asked(link.jsm.streams.purge(names.log, { filter: names.subject(topic), seq }));
 }
 
 /** Deletes the entries before the place `end` one by one, but for the newest of the topic: see {@link Erasures}. */
-async function deleteEach(link: Link, names: Names, end: number, all: readonly number[]): Promise<void> {
+async function deleteEach(
+  { link, names, places }: Pick<NatsLogParts, 'link' | 'names' | 'places'>,
+  end: number,
+  all: readonly number[],
+): Promise<void> {
   const newest = all.at(-1) ?? 0;
   const seqs = all.filter((seq) => seq < end && seq < newest);
   for (let from = 0; from < seqs.length; from += AT_ONCE) {
     const some = seqs.slice(from, from + AT_ONCE);
     // One that is not there any more is what is wanted; purging finds out what else is the matter.
-    await Promise.allSettled(some.map((seq) => link.jsm.streams.deleteMessage(names.log, seq, false)));
+    await Promise.allSettled(
+      some.map((seq) => link.jsm.streams.deleteMessage(names.log, places.toSequence(seq), false)),
+    );
   }
 }

@@ -5,6 +5,7 @@ import type { Bucket } from './bucket.js';
 import { SERIES } from './directory.js';
 import { VOID } from './importing.js';
 import { asked, type Link } from './link.js';
+import type { LogPlaces } from './log-places.js';
 import { askMark, type Mark, readMarks } from './marks.js';
 import type { Names } from './names.js';
 import { headersOf, Publisher } from './publisher.js';
@@ -33,7 +34,7 @@ export interface Acceptance {
   readonly losses: Losses;
   /** What the streams had reached at least. */
   readonly known: Mark;
-  /** What was lost of the log was behind this place. */
+  /** What was lost of the log was behind this sequence. */
   readonly after: number;
 }
 
@@ -45,7 +46,7 @@ const NUMBERS = 10_000;
 const AT_ONCE = 2_000;
 
 /** The key of {@link Restoration}s in the bucket. */
-const RESTORATIONS = 'restorations';
+export const RESTORATIONS = 'restorations';
 
 /** @throws EngineUnavailable, JetStreamApiError */
 export async function surveyStreams(link: Link, names: Names): Promise<Survey> {
@@ -118,10 +119,16 @@ export async function acceptLosses(
 
 /**
  * The second half: the records. From then on the log has a {@link Restoration}, by which every reader is told of the gap.
+ * @param places of the log
  * @param last the newest place of the log
  * @throws EngineUnavailable
  */
-export async function settleLosses(bucket: Bucket, { losses, known, after }: Acceptance, last: number): Promise<void> {
+export async function settleLosses(
+  bucket: Bucket,
+  { losses, known, after }: Acceptance,
+  places: LogPlaces,
+  last: number,
+): Promise<void> {
   const series: Record<string, number> = {};
   for (const [key, { value }] of bucket.all(SERIES)) series[key.slice(SERIES.length)] = Number(value);
   const earlier = restorationsIn(bucket);
@@ -130,7 +137,8 @@ export async function settleLosses(bucket: Bucket, { losses, known, after }: Acc
   const others = earlier.filter((one) => one !== same);
   // Without their dedup keys no messages are missing: no reader behind this place has a gap.
   const none = others.at(-1)?.upTo ?? 0;
-  const part = losses.log || losses.directory ? { after, upTo: last } : { after: none, upTo: none };
+  const part =
+    losses.log || losses.directory ? { after: places.toPlace(after), upTo: last } : { after: none, upTo: none };
   const all = [...others, { epoch: known.epoch, series: same?.series ?? series, ...part }];
   await bucket.update(RESTORATIONS, () => all as unknown as Json);
   if (!losses.directory) return;
@@ -156,16 +164,17 @@ function highest(marks: readonly Mark[]): Mark | undefined {
   for (const mark of marks) {
     for (const [name, number] of Object.entries(mark.series)) series[name] = Math.max(series[name] ?? 0, number);
   }
-  return { epoch: first.epoch, log: most('log'), directory: most('directory'), keys: most('keys'), series };
+  const segments = marks.map((mark) => mark.segments ?? []).sort((one, other) => other.length - one.length)[0] ?? [];
+  return { epoch: first.epoch, log: most('log'), directory: most('directory'), keys: most('keys'), series, segments };
 }
 
-/** Has the log go on behind a place. */
-async function advance(link: Link, names: Names, place: number): Promise<void> {
+/** Has the log go on behind a sequence. */
+async function advance(link: Link, names: Names, seq: number): Promise<void> {
   const { state } = await asked(link.jsm.streams.info(names.log));
-  if (state.last_seq >= place) return;
+  if (state.last_seq >= seq) return;
   // A stream without messages takes the sequence below which it is purged for its first.
-  if (state.messages === 0) await asked(link.jsm.streams.purge(names.log, { seq: place + 1 }));
-  else await fill(link, names, place - state.last_seq);
+  if (state.messages === 0) await asked(link.jsm.streams.purge(names.log, { seq: seq + 1 }));
+  else await fill(link, names, seq - state.last_seq);
 }
 
 /** Uses up places of a log that has entries. */

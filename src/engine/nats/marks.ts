@@ -3,6 +3,7 @@ import type { Bucket } from './bucket.js';
 import { SERIES } from './directory.js';
 import type { HighWater } from './high-water.js';
 import type { Link } from './link.js';
+import type { LogPlaces, LogSegment } from './log-places.js';
 import { isNotFound } from './log-description.js';
 import type { Names } from './names.js';
 import type { Publisher } from './publisher.js';
@@ -15,6 +16,8 @@ export interface Mark {
   readonly directory: number;
   readonly keys: number;
   readonly series: Readonly<Record<string, number>>;
+  /** Of the log; undefined where a version has written it that knew none. */
+  readonly segments?: readonly LogSegment[];
 }
 
 /** For how many milliseconds a node that runs is waited for. */
@@ -41,6 +44,7 @@ export class Marks {
     private readonly publisher: Publisher,
     private readonly bucket: Bucket,
     private readonly highWater: HighWater,
+    private readonly places: LogPlaces,
   ) {}
 
   /** Writes the first mark; then more while the streams go on. @param isMine whether it is for this node to do */
@@ -108,6 +112,7 @@ export class Marks {
       directory: bucket.position,
       keys: highWater.of(names.keys),
       series: Object.fromEntries(series) as Mark['series'],
+      segments: this.places.segments,
     };
   }
 }

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { StoredMsg } from '@nats-io/jetstream';
 import { EngineUnavailable, type Topic } from '../engine.js';
 import type { Bucket } from './bucket.js';
 import type { Names } from './names.js';
 import type { Publisher } from './publisher.js';
-import type { Reads } from './reads.js';
+import type { FoundMessage, Reads } from './reads.js';
 import { decodeGone, encodeGone, noteIdOf, noteOf } from './record.js';
 import type { StorageReserve } from './storage-reserve.js';
 import type { TopicIndex } from './topic-index.js';
@@ -62,7 +61,7 @@ export class Notes {
   }
 
   /** The note of a stored entry. @throws EngineUnavailable when it is lost, as with the stream of the keys */
-  async of({ header }: StoredMsg): Promise<string> {
+  async of({ header }: FoundMessage): Promise<string> {
     const id = noteIdOf(header);
     return id === undefined ? noteOf(header) : this.#readLong(id);
   }
@@ -130,7 +129,7 @@ export class Notes {
     );
   }
 
-  async #keep(topic: Topic, hash: string, entry: Omit<Note, 'note'>, { header }: StoredMsg): Promise<void> {
+  async #keep(topic: Topic, hash: string, entry: Omit<Note, 'note'>, { header }: FoundMessage): Promise<void> {
     const { names, publisher, reserve } = this.parts;
     const id = noteIdOf(header);
     const body = Buffer.from(id === undefined ? noteOf(header) : '');
@@ -140,7 +139,7 @@ export class Notes {
     await reserve.essential(() => publisher.publish(names.dedupSubject(hash), Buffer.from(topic)));
   }
 
-  async #decode({ header, data }: StoredMsg): Promise<Note | undefined> {
+  async #decode({ header, data }: FoundMessage): Promise<Note | undefined> {
     const { seq, appendedAt } = decodeGone(header);
     if (appendedAt <= this.oldest()) return undefined;
     const id = noteIdOf(header);

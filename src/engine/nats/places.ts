@@ -9,31 +9,28 @@ import { encodeHeaders } from './record.js';
 /** How many are published before their answers are waited for. */
 const AT_A_TIME = 4_000;
 
+/** The most places that are filled with something empty, which takes some 30 seconds. */
+const LARGEST_GAP = 1_000_000;
+
 const EXPECTED = 'Nats-Expected-Last-Sequence';
 const NOTHING = new Uint8Array();
 
 /**
  * Stores entries at the places they have. JetStream gives each message the next sequence, so before an entry that is further on
- * something has to be stored for each place between; only a stream that is empty can be made to begin further on. Each
- * message says behind which place it belongs, and is refused anywhere else: so one that is lost takes none of those after it
- * to a wrong place.
+ * something has to be stored for each place between. A gap of more than {@link LARGEST_GAP} places begins a new segment instead:
+ * see LogPlaces. Each message says behind which sequence it belongs, and is refused anywhere else: so one that is lost takes none
+ * of those after it to a wrong place.
  */
 export class Places {
   #underWay: Promise<void>[] = [];
-  #empty: boolean;
+  #place: number;
 
-  /**
-   * @param at the place of the newest message there ever was
-   * @param empty whether nothing is there
-   * @param begin has an empty stream begin at a place, where the servers can do that
-   */
+  /** @param seq the sequence of the newest message there ever was */
   constructor(
     private readonly store: IdleStore,
-    private at: number,
-    empty: boolean,
-    private readonly begin: (seq: number) => Promise<void>,
+    private seq: number,
   ) {
-    this.#empty = empty;
+    this.#place = store.places.toPlace(seq);
   }
 
   /** Resolves when all are stored. @throws EngineUnavailable */
@@ -61,32 +58,32 @@ export class Places {
   }
 
   async #goTo(place: number): Promise<void> {
-    if (this.at < place && this.#empty) await this.#jump(place);
-    const subject = this.store.names.subject(VOID);
-    while (this.at < place) await this.#publish(subject, NOTHING, headersOf({}));
-  }
-
-  async #jump(place: number): Promise<void> {
-    await this.begin(place + 1);
-    this.at = (await this.store.state.info()).state.last_seq;
-    if (this.at > place) throw new EngineUnavailable(`NATS is at place ${this.at} instead of ${place}`);
+    const { bucket, names, places } = this.store;
+    if (this.#place >= place) return;
+    const subject = names.subject(VOID);
+    if (place - this.#place > LARGEST_GAP) {
+      await this.#stored();
+      await places.begin(bucket, { fromSeq: this.seq + 1, fromPlace: place });
+      this.#place = place - 1;
+    }
+    while (this.#place < place) await this.#publish(subject, NOTHING, headersOf({}));
   }
 
   async #publish(subject: string, body: Uint8Array, headers: ReturnType<typeof headersOf>): Promise<void> {
-    headers.set(EXPECTED, String(this.at));
-    this.#empty = false;
-    this.#underWay.push(this.#publishAt(++this.at, subject, body, headers));
+    headers.set(EXPECTED, String(this.seq));
+    this.#place++;
+    this.#underWay.push(this.#publishAt(++this.seq, subject, body, headers));
     if (this.#underWay.length >= AT_A_TIME) await this.#stored();
   }
 
   async #publishAt(
-    place: number,
+    expected: number,
     subject: string,
     body: Uint8Array,
     headers: ReturnType<typeof headersOf>,
   ): Promise<void> {
     const seq = await this.store.publisher.publish(subject, body, headers);
-    if (seq !== place) throw new EngineUnavailable(`NATS has stored at place ${seq} what belongs to ${place}`);
+    if (seq !== expected) throw new EngineUnavailable(`NATS has stored as message ${seq} what is message ${expected}`);
   }
 
   async #stored(): Promise<void> {

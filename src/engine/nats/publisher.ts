@@ -56,7 +56,7 @@ export class Publisher {
   }
 
   /**
-   * Resolves with its place when it is stored on as many servers as have to have it.
+   * Resolves with its sequence when it is stored on as many servers as have to have it.
    * @throws EngineUnavailable when it is not, or it is not known what became of it; StorageFull when there is no room for it
    */
   publish(subject: string, body: Uint8Array, headers?: MsgHdrs): Promise<number> {

@@ -38,7 +38,7 @@ export class Pulse {
   /** Resolves after the first answers. @throws EngineUnavailable */
   async open(): Promise<void> {
     const [log] = await this.#ask();
-    this.feed.confirm(log.state.last_seq);
+    this.feed.confirm(this.log.placeIn(log));
     this.#timer = setTimeout(() => void this.#beat(), BEAT_EVERY).unref();
   }
 
@@ -70,7 +70,7 @@ export class Pulse {
       }
       if (doubts === this.#doubts) {
         if (this.#before?.doubts === doubts) this.feed.confirm(this.#before.last);
-        this.#before = { last: log.state.last_seq, doubts };
+        this.#before = { last: this.log.placeIn(log), doubts };
       }
       this.bucket.confirm(directory.state.last_seq);
     } catch (error) {

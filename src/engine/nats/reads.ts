@@ -9,6 +9,7 @@ import {
 import { nanos } from '@nats-io/transport-node';
 import { EngineUnavailable } from '../engine.js';
 import { asked, type Link, unavailable } from './link.js';
+import { LogPlaces } from './log-places.js';
 
 /** Which part of a stream to read: what is stored under `filter` behind `after`, up to and with `upTo`. */
 export interface Part {
@@ -20,6 +21,15 @@ export interface Part {
   readonly upTo: number;
   readonly headersOnly: boolean;
 }
+
+/** A message of a stream; `seq` is its place in the log, its sequence in another stream. */
+export type ReadMessage = Pick<JsMsg, 'seq' | 'subject' | 'headers' | 'data'>;
+
+/** The same, found alone. */
+export type FoundMessage = Pick<StoredMsg, 'seq' | 'subject' | 'header' | 'data'>;
+
+/** The places in all streams but the log. */
+const SEQUENCES = new LogPlaces();
 
 /** How many messages are asked for at a time. */
 const WHOLE_AT_A_TIME = 100;
@@ -44,38 +54,48 @@ const SINGLY = 32;
  * that has been met.
  */
 export class Reads {
-  constructor(private readonly link: Link) {}
+  /** @param log the stream of the log, and the places of its messages: all methods take and give these for it */
+  constructor(
+    private readonly link: Link,
+    private readonly log: string,
+    private readonly places: LogPlaces,
+  ) {}
 
   /** The newest message under this subject, by the leader; null when there is none. @throws EngineUnavailable */
-  newest(stream: string, subject: string): Promise<StoredMsg | null> {
-    this.link.assertUp();
-    return asked(this.link.jsm.streams.getMessage(stream, { last_by_subj: subject }));
+  async newest(stream: string, subject: string): Promise<FoundMessage | null> {
+    return placedAt(this.#placesOf(stream), await this.#newest(stream, subject));
   }
 
   /** The first message under this subject behind a place, by the leader; null when there is none. @throws EngineUnavailable */
-  next(stream: string, subject: string, after: number): Promise<StoredMsg | null> {
+  async next(stream: string, subject: string, after: number): Promise<FoundMessage | null> {
     this.link.assertUp();
+    const places = this.#placesOf(stream);
     // The types of the client know it for direct gets only.
-    const query = { seq: after + 1, next_by_subj: subject } as MsgRequest;
-    return asked(this.link.jsm.streams.getMessage(stream, query));
+    const query = { seq: places.toSequence(after) + 1, next_by_subj: subject } as MsgRequest;
+    return placedAt(places, await asked(this.link.jsm.streams.getMessage(stream, query)));
   }
 
   /** What there is at a place; null when nothing is, or is no more. @throws EngineUnavailable */
-  async at(stream: string, seq: number): Promise<StoredMsg | null> {
+  async at(stream: string, place: number): Promise<FoundMessage | null> {
     this.link.assertUp();
+    const places = this.#placesOf(stream);
+    const seq = places.sequenceAt(place);
+    if (seq === undefined) return null;
     const direct = await this.link.jsm.direct.getMessage(stream, { seq }).catch(() => null);
-    return direct ?? this.atLeader(stream, seq);
+    return direct ? placedAt(places, direct) : this.atLeader(stream, place);
   }
 
   /** What there is at a place, by the leader. @throws EngineUnavailable */
-  atLeader(stream: string, seq: number): Promise<StoredMsg | null> {
+  async atLeader(stream: string, place: number): Promise<FoundMessage | null> {
     this.link.assertUp();
-    return asked(this.link.jsm.streams.getMessage(stream, { seq }));
+    const places = this.#placesOf(stream);
+    const seq = places.sequenceAt(place);
+    return seq === undefined ? null : placedAt(places, await asked(this.link.jsm.streams.getMessage(stream, { seq })));
   }
 
   /** What there is at these places, in their order. @throws EngineUnavailable */
-  async atEach(stream: string, seqs: readonly number[]): Promise<(StoredMsg | null)[]> {
-    const found: (StoredMsg | null)[] = [];
+  async atEach(stream: string, seqs: readonly number[]): Promise<(FoundMessage | null)[]> {
+    const found: (FoundMessage | null)[] = [];
     for (let from = 0; from < seqs.length; from += SINGLY) {
       found.push(...(await Promise.all(seqs.slice(from, from + SINGLY).map((seq) => this.at(stream, seq)))));
     }
@@ -83,7 +103,29 @@ export class Reads {
   }
 
   /** Reads a part, in order, some at a time. @throws EngineUnavailable */
-  async *scan(part: Part): AsyncGenerator<readonly JsMsg[], void, void> {
+  scan(part: Part): AsyncGenerator<readonly ReadMessage[], void, void> {
+    const places = this.#placesOf(part.stream);
+    return places.isIdentity ? this.#scan(part) : this.#scanSegments(part, places);
+  }
+
+  async *#scanSegments(part: Part, places: LogPlaces): AsyncGenerator<readonly ReadMessage[], void, void> {
+    const [after, upTo] = [places.toSequence(part.after), places.toSequence(part.upTo)];
+    for await (const messages of this.#scan({ ...part, after, upTo })) {
+      yield messages.map(({ seq, subject, headers, data }) => ({ seq: places.toPlace(seq), subject, headers, data }));
+    }
+  }
+
+  #placesOf(stream: string): LogPlaces {
+    return stream === this.log ? this.places : SEQUENCES;
+  }
+
+  #newest(stream: string, subject: string): Promise<StoredMsg | null> {
+    this.link.assertUp();
+    return asked(this.link.jsm.streams.getMessage(stream, { last_by_subj: subject }));
+  }
+
+  /** The same between two sequences. */
+  async *#scan(part: Part): AsyncGenerator<readonly JsMsg[], void, void> {
     let { after, upTo } = part;
     let failures = 0;
     while (after < upTo) {
@@ -95,7 +137,7 @@ export class Reads {
         }
         if (after >= upTo) return;
         // What was to be met has gone meanwhile, or the copy that was asked is behind.
-        const newest = await this.newest(part.stream, part.filter);
+        const newest = await this.#newest(part.stream, part.filter);
         upTo = Math.min(upTo, newest?.seq ?? 0);
         if (++failures > ATTEMPTS) throw new EngineUnavailable('a copy of the log stays behind');
       } catch (error) {
@@ -136,6 +178,13 @@ export class Reads {
       jsm.consumers.delete(stream, info.name).catch(() => undefined);
     }
   }
+}
+
+/** The message with its place for its sequence. */
+function placedAt(places: LogPlaces, found: StoredMsg | null): FoundMessage | null {
+  if (!found || places.isIdentity) return found;
+  const { seq, subject, header, data } = found;
+  return { seq: places.toPlace(seq), subject, header, data };
 }
 
 async function fetch(consumer: Consumer, count: number): Promise<JsMsg[]> {

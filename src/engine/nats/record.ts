@@ -93,12 +93,12 @@ export function decodeGone(headers: MsgHdrs | undefined): { readonly seq: number
   return { seq: Number(seq), appendedAt: Number(appendedAt) };
 }
 
-/** The place at which JetStream has stored it; set where it publishes again what it stored. */
+/** The sequence with which JetStream has stored it; set where it publishes again what it stored. */
 export function storedAt(headers: MsgHdrs | undefined): number {
   return Number(headers?.get('Nats-Sequence'));
 }
 
-/** The place of what was stored before it under the same subject, 0 if nothing was. */
+/** The sequence of what was stored before it under the same subject, 0 if nothing was. */
 export function storedBefore(headers: MsgHdrs | undefined): number {
   return Number(headers?.get('Nats-Last-Sequence'));
 }

@@ -3,6 +3,7 @@ import { EngineUnavailable } from '../engine.js';
 import type { HighWater } from './high-water.js';
 import { asked, type Link } from './link.js';
 import { isNotFound } from './log-description.js';
+import type { LogPlaces } from './log-places.js';
 
 /** Whoever leads hears from the others each second. From whom it has heard nothing for so many nanoseconds is out of its reach. */
 const OUT_OF_REACH = 4e9;
@@ -11,6 +12,7 @@ const OUT_OF_REACH = 4e9;
 export class StreamState {
   #current: Promise<StreamInfo> | undefined;
   #next: Promise<StreamInfo> | undefined;
+  /** A sequence. */
   #heard = 0;
 
   constructor(
@@ -18,6 +20,8 @@ export class StreamState {
     readonly stream: string,
     /** Notices that the stream was lost; undefined where nothing is known of it yet. */
     private readonly highWater?: HighWater,
+    /** Of the log's messages; undefined for another stream. */
+    private readonly places?: LogPlaces,
   ) {}
 
   /** Asks even if it did not answer lately. @throws EngineUnavailable */
@@ -28,12 +32,17 @@ export class StreamState {
   /** The place of the newest message there ever was: everything that was acknowledged has this place or one before. */
   async last(): Promise<number> {
     this.link.assertUp();
-    return (await this.info()).state.last_seq;
+    return this.placeIn(await this.info());
   }
 
   /** The last place that an answer has told of: what was stored up to it was stored before now. */
   get heard(): number {
-    return this.#heard;
+    return this.places?.toPlace(this.#heard) ?? this.#heard;
+  }
+
+  /** The place of the newest message in an answer. */
+  placeIn({ state }: StreamInfo): number {
+    return this.places?.toPlace(state.last_seq) ?? state.last_seq;
   }
 
   async #begin(): Promise<StreamInfo> {

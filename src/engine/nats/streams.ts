@@ -10,7 +10,7 @@ import { nanos } from '@nats-io/transport-node';
 import { EngineUnusable, type Topic } from '../engine.js';
 import { ACCEPT_LOSS } from './high-water.js';
 import { asked, type Link } from './link.js';
-import { describeLog, epochFrom, isNotFound } from './log-description.js';
+import { describeLog, epochFrom, isNotFound, isSegmentedFrom } from './log-description.js';
 import { type Acceptance, acceptLosses, lossesIn, surveyStreams } from './losses.js';
 import type { Names } from './names.js';
 
@@ -19,8 +19,6 @@ export interface StreamOptions {
   readonly replicas: number;
   /** For how many milliseconds a dedup key is remembered; undefined where that does not matter yet. */
   readonly dedupWindow?: number;
-  /** The place of the first entry of a log that is new, where it is not 1. Servers from 2.10 on, see {@link canBeginAt}. */
-  readonly firstSeq?: number;
   /** The epoch of a log that is new. */
   readonly epoch?: string;
 }
@@ -148,7 +146,7 @@ async function patiently<Result>(
 }
 
 async function ensureLog({ jsm }: Link, names: Names, options: StreamOptions): Promise<string> {
-  const { replicas, firstSeq, epoch = crypto.randomUUID() } = options;
+  const { replicas, epoch = crypto.randomUUID() } = options;
   const there = await jsm.streams.info(names.log).catch(nothing);
   if (!there) {
     const config: Partial<StreamConfig> & { name: string } = {
@@ -162,7 +160,6 @@ async function ensureLog({ jsm }: Link, names: Names, options: StreamOptions): P
       num_replicas: replicas,
       allow_direct: true,
       republish: { src: names.subject('>'), dest: names.live('>') },
-      ...(firstSeq === undefined ? {} : { first_seq: firstSeq }),
     };
     try {
       await jsm.streams.add(config);
@@ -228,25 +225,15 @@ export async function epochIn({ jsm }: Link, names: Names): Promise<string | und
   return log && bucket && epochOf(log.config, names);
 }
 
-/** Whether the servers are new enough for a log whose first place is not 1. */
-export function canBeginAt(link: Link): boolean {
-  return link.isFrom(2, 10);
-}
-
-/** Makes an empty log once more, to begin elsewhere. @throws EngineUnusable, EngineUnavailable */
-export async function beginElsewhere(
-  link: Link,
-  names: Names,
-  options: StreamOptions,
-  patience: number,
-): Promise<void> {
-  await asked(link.jsm.streams.delete(names.log));
-  await ensureStreams(link, names, options, patience);
-}
-
 /** Has a log that nobody has used begin a life that another one has had. @throws EngineUnavailable */
 export async function changeEpoch({ jsm }: Link, names: Names, epoch: string): Promise<void> {
-  await asked(jsm.streams.update(names.log, { description: describeLog(epoch) }));
+  const { config } = await asked(jsm.streams.info(names.log));
+  await asked(jsm.streams.update(names.log, { description: describeLog(epoch, isSegmentedFrom(config.description)) }));
+}
+
+/** Writes into the description of a log that it has segments. @throws EngineUnavailable */
+export async function describeSegments({ jsm }: Link, names: Names, epoch: string): Promise<void> {
+  await asked(jsm.streams.update(names.log, { description: describeLog(epoch, true) }));
 }
 
 function epochOf({ description }: StreamConfig, names: Names): string {

@@ -5,6 +5,7 @@ import { deleteEntry, type Erasures } from './erasures.js';
 import type { Floors } from './floors.js';
 import type { Link } from './link.js';
 import { asked } from './link.js';
+import type { LogPlaces } from './log-places.js';
 import type { NatsLeases } from './leases.js';
 import { purge } from './log.js';
 import type { Names } from './names.js';
@@ -20,6 +21,7 @@ import type { TopicIndexes } from './topic-indexes.js';
 export interface TrimmerParts {
   readonly link: Link;
   readonly names: Names;
+  readonly places: LogPlaces;
   readonly reads: Reads;
   readonly state: StreamState;
   readonly indexes: TopicIndexes;
@@ -168,7 +170,7 @@ export class Trimmer {
   }
 
   async #trim(topic: Topic): Promise<void> {
-    const { link, names, indexes, floors, notes, reserve } = this.parts;
+    const { indexes, floors, notes, reserve } = this.parts;
     const index = await indexes.fresh(topic);
     const now = this.now();
     const isFull = reserve.trouble !== null;
@@ -185,7 +187,7 @@ export class Trimmer {
         const floor = lasting.findLast((seq) => seq <= end);
         if (floor !== undefined) await floors.raise(topic, floor);
         const full = isFull ? seqs.filter((seq) => seq > after) : undefined;
-        await purge(link, names, topic, end + 1, full);
+        await purge(this.parts, topic, end + 1, full);
         indexes.removeThrough(topic, end);
         after = end;
       }
