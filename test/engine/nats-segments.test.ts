@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import t, { type Test } from 'tap';
 import type { ArchiveSource, ArchiveSummary } from '../../src/engine/archive.js';
 import { type Engine, EngineUnusable, type Entry, type Seq } from '../../src/engine/engine.js';
@@ -13,6 +15,7 @@ import { openNatsBackupSource, openNatsSource } from '../../src/engine/nats/arch
 import { openNatsRestoration, openNatsTarget } from '../../src/engine/nats/archive-target.js';
 import { openNatsEngine } from '../../src/engine/nats/index.js';
 import { type LogSegment, LogPlaces } from '../../src/engine/nats/log-places.js';
+import { Names } from '../../src/engine/nats/names.js';
 import { temporaryFolder } from '../support/folder.js';
 import { natsMissing, placeName, startNats } from '../support/nats.js';
 import { waitFor } from '../support/wait.js';
@@ -165,17 +168,11 @@ async function run(): Promise<void> {
     const address = newAddress();
     const places = [1, 2, 3, FAR, FAR + 1];
     const archive = (end: number): ArchiveSource => ({
-      summary: async () => SUMMARY,
-      async *floors() {},
-      async *records() {},
+      ...archiveOf(places),
       async *entries(after) {
-        for (const [n, seq] of places.entries()) {
-          if (n >= end) throw new Error('cut');
-          if (seq > after) yield { ...entry(A, String(seq)), seq: seq as Seq, appendedAt: Date.now() };
-        }
-        if (end === places.length) throw new Error('cut');
+        yield* archiveOf(places.slice(0, end)).entries(after);
+        if (end <= places.length) throw new Error('cut');
       },
-      close: async () => undefined,
     });
     const restore = (end: number) => move(archive(end), () => openNatsRestoration({ address }));
     for (let end = 1; end <= places.length; end++) await t.rejects(restore(end), /cut/);
@@ -192,6 +189,29 @@ async function run(): Promise<void> {
     await engine.close();
   });
 
+  for (const lost of ['bucketStream', 'log'] as const) {
+    void t.test(`places go on after the loss of a stream of a restored log: ${lost}`, async (t) => {
+      const address = newAddress();
+      await move(archiveOf([1, FAR]), () => openNatsRestoration({ address }));
+      const before = await open(t, address);
+      const [appended] = await before.log.append([entry(A, 'before')]);
+      const known = await before.log.last();
+      await before.close();
+      const connection = await connect({ servers: nats.servers.map(({ url }) => url) });
+      t.teardown(() => connection.close());
+      const { streams } = await jetstreamManager(connection, { checkAPI: false });
+      await streams.delete(new Names(address.name)[lost]);
+      await t.rejects(openNatsEngine({ address, retention: RETENTION }), EngineUnusable);
+      const retention = { ...RETENTION, forever: [A] };
+      const { log } = await opened(t, openNatsEngine({ address, retention, acceptLoss: true }));
+      const there = lost === 'log' ? {} : { 1: '1', [FAR]: String(FAR), [appended?.seq as number]: 'before' };
+      t.same(placesOf(await log.read(A, ALL)), there);
+      const [after] = await log.append([entry(A, 'after')]);
+      t.ok((after?.seq as number) > known, 'no place is given twice');
+      t.ok((log.restorations.at(-1)?.upTo as number) >= known);
+    });
+  }
+
   const beginsFar: NewPlace = async () => {
     const url = nats.url(placeName());
     const address = parseNatsAddress(url) as NatsAddress;
@@ -204,6 +224,20 @@ async function run(): Promise<void> {
   for (const contract of [erasingContract, togetherContract, topicsContract]) {
     void t.test(`${contract.name} in a log that begins with a gap`, (t) => contract(t, beginsFar));
   }
+}
+
+/** An archive with an entry at each of these places. */
+function archiveOf(places: readonly number[]): ArchiveSource {
+  return {
+    summary: async () => SUMMARY,
+    async *floors() {},
+    async *records() {},
+    async *entries(after) {
+      for (const seq of places)
+        if (seq > after) yield { ...entry(A, String(seq)), seq: seq as Seq, appendedAt: Date.now() };
+    },
+    close: async () => undefined,
+  };
 }
 
 const SUMMARY: ArchiveSummary = { epoch: 'epoch', snapshot: '1', last: (FAR + 1) as Seq, series: {} };
