@@ -54,7 +54,7 @@ export class Dedup {
     const first =
       (await this.#firstIn(index, hash)) ??
       (usedFor !== null && usedFor !== topic ? await this.#firstIn(await indexes.fresh(usedFor), hash) : undefined) ??
-      // Behind the looks at the indexes: the note of an entry is stored before the entry goes.
+      // After the looks at the indexes: the note of an entry is stored before the entry goes.
       (usedFor !== null || index.placeOf(hash) !== undefined ? await this.#gone(hash) : undefined);
     return first ? { first } : { keyed: { hash, since }, noteId: await notes.putLong(note) };
   }

@@ -13,7 +13,7 @@ interface HighWaterMark {
   fault: { readonly text: string; readonly since: number; told: boolean } | undefined;
 }
 
-/** A stream may seem older for so many milliseconds while its servers elect a leader; after that it is lost. */
+/** A stream may seem older for this many milliseconds while its servers elect a leader; after that it is lost. */
 const CONFIRMED_AFTER = 3_000;
 
 /** What to do about a loss. */

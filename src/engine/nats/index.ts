@@ -38,7 +38,7 @@ export interface NatsOptions {
   readonly retention: Retention;
   /** What must be the same on all nodes that run; whoever comes with others is refused. */
   readonly settings?: SharedSettings;
-  /** Whether to go on behind a loss of what was stored. */
+  /** Whether to go on after a loss of stored messages. */
   readonly acceptLoss?: boolean;
   /** The same, of which only fingerprints are kept. Never print or log them. */
   readonly secrets?: Readonly<Record<string, string | undefined>>;
@@ -137,7 +137,7 @@ async function assemble(link: Link, options: NatsOptions): Promise<NatsEngine> {
   );
   const endIfAccepted = async (other: string) => {
     const [mark] = await readMarks(link, names);
-    if (mark?.epoch === other) end('Another node goes on behind a loss of what this one served. Start this one again.');
+    if (mark?.epoch === other) end('Another node goes on after a loss of what this node served. Start this one again.');
   };
   publisher.highWater = highWater;
   const state = new StreamState(link, names.log, highWater, places);

@@ -88,7 +88,7 @@ export class NatsLeases implements Leases {
     nc.subscribe(this.names.node(this.node, 'count'), {
       callback: (error, message) => {
         if (error) return;
-        // Published before the answer, on the same connection: whoever has the answer has had these changes.
+        // Published before the answer, on the same connection: a node that has the answer has had these changes.
         this.#beat();
         message.respond(String(this.#count));
       },

@@ -266,7 +266,7 @@ export class NatsLog implements Log {
   }
 
   /**
-   * The same up to so many bytes, from the end where `newest`. The index has no lengths: each step asks for as many entries as are
+   * The same up to this many bytes, from the end where `newest`. The index has no lengths: each step asks for as many entries as are
    * expected to fit by the mean of those before, so that one step is the most that is read in vain.
    */
   async #loadUpTo(

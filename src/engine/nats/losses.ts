@@ -90,8 +90,8 @@ export function lossesIn(found: Survey, names: Names): Losses | undefined {
 }
 
 /**
- * The first half of going on behind a loss: the streams. What is left stays, but for the messages of clients that nothing is
- * known of any more. The log gets another epoch and goes on behind every place that may have been given out. Until the next
+ * The first half of going on after a loss: the streams. What is left stays, but for the messages of clients that nothing is
+ * known of any more. The log gets another epoch and goes on after every place that may have been given out. Until the next
  * mark is noted every start finds the same loss, so one that breaks off is done again.
  * @param make makes the streams that are missing, the log with this epoch
  * @param forever topics that outlive their clients
@@ -135,7 +135,7 @@ export async function settleLosses(
   // An attempt that broke off has noted it already, before it raised the series.
   const same = earlier.find(({ epoch }) => epoch === known.epoch);
   const others = earlier.filter((one) => one !== same);
-  // Without their dedup keys no messages are missing: no reader behind this place has a gap.
+  // Without their dedup keys no messages are missing: no reader after this place has a gap.
   const none = others.at(-1)?.upTo ?? 0;
   const part =
     losses.log || losses.directory ? { after: places.toPlace(after), upTo: last } : { after: none, upTo: none };

@@ -77,7 +77,7 @@ export class Notes {
   }
 
   /**
-   * To be called before the entries of a topic behind `after`, up to and with `upTo`, are removed, and before its floor is
+   * To be called before the entries of a topic after `after`, up to and with `upTo`, are removed, and before its floor is
    * raised: that takes them out of the index.
    * @throws EngineUnavailable
    */

@@ -11,7 +11,7 @@ const NOTE = 'Interchat-Note';
 /** In place of {@link NOTE}, where the note is a message of its own: see {@link Notes.putLong}. */
 const NOTE_ID = 'Interchat-Note-Id';
 
-/** Of the note of an entry that is gone: the place of the entry and, behind a blank, when it was appended. */
+/** Of the note of an entry that is gone: the place of the entry and, after a blank, when it was appended. */
 const GONE = 'Interchat-Gone';
 
 /** The hash of a dedup key and, behind a blank, {@link Keyed.since}. */

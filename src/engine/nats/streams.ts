@@ -33,12 +33,12 @@ const LEAST_WINDOW = 100;
 const NO_CLUSTER = 10_074;
 const TAKEN = 10_058;
 
-/** Codes for a server, or an account, without JetStream; a server that joins a cluster may say so for so many milliseconds. */
+/** Codes for a server, or an account, without JetStream; a server that joins a cluster may say so for this many milliseconds. */
 const NOT_ENABLED = 10_076;
 const NOT_ENABLED_FOR_ACCOUNT = 10_039;
 const DISABLED_AFTER = 1_000;
 
-/** Streams must seem lost for so many milliseconds: while servers elect leaders, one that is behind may answer. */
+/** Streams must seem lost for this many milliseconds: while servers elect leaders, one that is behind may answer. */
 const LOST_AFTER = 3_000;
 
 /** Streams as they are when a node has opened them. */
@@ -51,7 +51,7 @@ export interface OpenStreams {
 
 /**
  * Makes the streams of an InterChat that is new, or takes those that exist, if nothing of them was lost.
- * @param accept set to go on behind a loss, with the topics that outlive their clients
+ * @param accept set to go on after a loss, with the topics that outlive their clients
  * @param patience as in {@link ensureStreams}
  * @throws EngineUnusable
  */
