@@ -1,5 +1,5 @@
 import type { Msg, Subscription } from '@nats-io/transport-node';
-import type { Entry, Relayed, Seq, Topic, Unfollow } from '../engine.js';
+import { type Entry, EngineUnavailable, type Relayed, type Seq, type Topic, type Unfollow } from '../engine.js';
 import { Followers } from '../followers.js';
 import type { Link } from './link.js';
 import type { LogPlaces } from './log-places.js';
@@ -261,6 +261,9 @@ export class Feed {
     );
     return missed.flatMap((entry, at) => {
       const stored = bodies[at];
+      // A copy that differs would give a reader what was sent to another topic.
+      if (stored && stored.subject !== names.subject(entry.topic))
+        throw new EngineUnavailable('copies of the log differ');
       return stored ? [{ ...entry, before: NOT_KNOWN, body: stored.data }] : [];
     });
   }
