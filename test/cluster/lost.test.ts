@@ -189,7 +189,7 @@ async function refusesToServe(t: Test, node: ServerProcess, { client, token }: M
   t.equal((await ask(`${node.url}/clients`, { json: {} })).status, 503, 'no client is made');
 }
 
-/** A start that goes on behind the loss; nodes that served what was lost end themselves. */
+/** A start that goes on after the loss; nodes that served what was lost end themselves. */
 async function accept(
   t: Test,
   node: ServerProcess,
@@ -199,7 +199,7 @@ async function accept(
   const ends = [node, ...others].map(({ process }) => once(process, 'exit'));
   const next = await startNode(t, [...engine, '--accept-loss']);
   for (const end of ends) t.same((await end)[0], 1);
-  t.match(node.output(), /^interchat: Another node goes on behind a loss[^\n]*$/m);
+  t.match(node.output(), /^interchat: Another node goes on after a loss[^\n]*$/m);
   t.match(next.output(), /This start goes on without it/);
   t.equal((await ask(`${next.url}/readyz`)).status, 200);
   return next;

@@ -168,7 +168,7 @@ function highest(marks: readonly Mark[]): Mark | undefined {
   return { epoch: first.epoch, log: most('log'), directory: most('directory'), keys: most('keys'), series, segments };
 }
 
-/** Has the log go on behind a sequence. */
+/** Has the log go on after a sequence. */
 async function advance(link: Link, names: Names, seq: number): Promise<void> {
   const { state } = await asked(link.jsm.streams.info(names.log));
   if (state.last_seq >= seq) return;
