@@ -10,6 +10,9 @@ export const NODE = 'node.';
 /** How long the others may take to have heard of a change, in milliseconds. */
 const HEARD_WITHIN = 1_000;
 
+/** After this many milliseconds a change that another node asks for has been lost on its way, and is read. */
+const LATE = HEARD_WITHIN / 4;
+
 /** Between two looks at who has answered, in milliseconds. */
 const LOOK_EVERY = 10;
 
@@ -37,8 +40,14 @@ export class Nodes {
       callback: (error, message) => {
         if (error) return;
         const answer = () => message.respond();
+        // The node that asks goes on without an answer after a second. From before that until the change is here, streams must
+        // not be given what is sent after it.
+        const late = setTimeout(() => link.doubt(), LATE).unref();
         // Who does not answer is not waited for.
-        bucket.reached(Number(message.string())).then(answer, () => undefined);
+        bucket
+          .reached(Number(message.string()))
+          .then(answer, () => undefined)
+          .finally(() => clearTimeout(late));
       },
     });
     leases.open();
