@@ -8,7 +8,7 @@ import type { Restoration, Seq } from './engine.js';
  */
 const PLACES_A_MILLISECOND = 100;
 
-/** Where the clock is wrong, so many places are left out at the least. */
+/** Where the clock is wrong, at least this many places are left out. */
 const PLACES_LEFT_OUT = 1e9;
 
 /**

@@ -348,7 +348,7 @@ export class TopicIndex implements Recovering {
 
 type Step = [Topic, readonly number[]][];
 
-/** Parts of at most so many entries. A topic with more than that is in several. */
+/** Parts of at most this many entries. A topic with more than that is in several. */
 function* stepsOf(topics: Iterable<[Topic, readonly number[]]>, most: number): Iterable<Step> {
   let step: Step = [];
   let room = most;

@@ -118,7 +118,7 @@ export async function acceptLosses(
 }
 
 /**
- * The second half: the records. From then on the log has a {@link Restoration}, by which every reader is told of the gap.
+ * The second half: the records. From then on the log has a {@link Restoration}, so every reader gets `gap`.
  * @param places of the log
  * @param last the newest place of the log
  * @throws EngineUnavailable
