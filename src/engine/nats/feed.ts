@@ -1,10 +1,10 @@
 import type { Msg, Subscription } from '@nats-io/transport-node';
-import { type Entry, EngineUnavailable, type Relayed, type Seq, type Topic, type Unfollow } from '../engine.js';
+import type { Entry, Relayed, Seq, Topic, Unfollow } from '../engine.js';
 import { Followers } from '../followers.js';
 import type { Link } from './link.js';
 import type { LogPlaces } from './log-places.js';
 import type { Names } from './names.js';
-import type { Reads } from './reads.js';
+import { assertStoredUnder, type Reads } from './reads.js';
 import { RecentKeys } from './recent-keys.js';
 import { type Particulars, particularsOf, storedAt, storedBefore } from './record.js';
 import type { StreamState } from './stream-state.js';
@@ -261,9 +261,7 @@ export class Feed {
     );
     return missed.flatMap((entry, at) => {
       const stored = bodies[at];
-      // A copy that differs would give a reader what was sent to another topic.
-      if (stored && stored.subject !== names.subject(entry.topic))
-        throw new EngineUnavailable('copies of the log differ');
+      assertStoredUnder(names.subject(entry.topic), stored);
       return stored ? [{ ...entry, before: NOT_KNOWN, body: stored.data }] : [];
     });
   }

@@ -1,7 +1,6 @@
 import {
   type Appended,
   type Bounds,
-  EngineUnavailable,
   type Entry,
   type Log,
   type NewEntry,
@@ -21,7 +20,7 @@ import type { LogPlaces } from './log-places.js';
 import type { Names } from './names.js';
 import type { Notes } from './notes.js';
 import type { Publisher } from './publisher.js';
-import type { Reads } from './reads.js';
+import { assertStoredUnder, type Reads } from './reads.js';
 import { encodeHeaders, type Keyed } from './record.js';
 import type { StorageReserve } from './storage-reserve.js';
 import type { StreamState } from './stream-state.js';
@@ -63,8 +62,6 @@ interface Dropping {
   readonly topic: Topic;
   readonly later: UnderWay[];
 }
-
-const OTHER_MESSAGE = 'a copy of the log in NATS has another message at a place than the one that was stored there';
 
 /** From so many on, entries are read in one go instead of one by one. */
 const MANY = 48;
@@ -311,8 +308,7 @@ export class NatsLog implements Log {
       const found = await reads.atEach(names.log, seqs);
       for (const [at, stored] of found.entries()) {
         const seq = seqs[at] as number;
-        // Copies of a stream can differ after a fault of NATS. No reader is ever given what was sent to another topic.
-        if (stored && stored.subject !== names.subject(topic)) throw new EngineUnavailable(OTHER_MESSAGE);
+        assertStoredUnder(names.subject(topic), stored);
         if (stored) entries.push(entryOf(seq, stored.data));
         else indexes.remove(topic, seq);
       }

@@ -180,6 +180,17 @@ export class Reads {
   }
 }
 
+/**
+ * Copies of a stream can differ after a fault of NATS: no reader is ever given what was sent to another topic.
+ * @throws EngineUnavailable when something else stands at the place than what was stored there
+ */
+export function assertStoredUnder(subject: string, found: FoundMessage | null | undefined): void {
+  if (!found || found.subject === subject) return;
+  throw new EngineUnavailable(
+    'a copy of the log in NATS has another message at a place than the one that was stored there',
+  );
+}
+
 /** The message with its place for its sequence. */
 function placedAt(places: LogPlaces, found: StoredMsg | null): FoundMessage | null {
   if (!found || places.isIdentity) return found;
